@@ -1,0 +1,266 @@
+"""Configuration: frozen, checked at construction, durations in seconds.
+
+A mistake is told here, by name, and not later by a connection that fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from .wire import UserId, user_id
+
+#: A duration in seconds that must pass.
+Positive = Annotated[float, Field(gt=0, le=86_400 * 366)]
+#: A duration in seconds that may be nothing.
+NotNegative = Annotated[float, Field(ge=0, le=86_400 * 366)]
+#: What `token` may be: the token, or a function (plain or async) that gets one.
+TokenSource = str | Callable[[], str | Awaitable[str]]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False
+    )
+
+
+class ReconnectConfig(_Frozen):
+    """When to try again after a failed attempt or a lost link."""
+
+    #: consecutive failed attempts after which the client gives up; None never does
+    max_retries: Annotated[int, Field(ge=0)] | None = None
+    #: seconds before the first retry
+    initial_delay: Positive = 1.0
+    #: no delay is longer, in seconds
+    max_delay: Positive = 30.0
+    #: how the delay grows with the number of consecutive failures
+    strategy: Literal["fixed", "linear", "exponential"] = "exponential"
+    #: "full": a random part of the delay, so that a thousand clients don't come back at once
+    jitter: Literal["full", "none"] = "full"
+    #: a link that stayed good this long, in seconds, starts the delays afresh
+    stable_after: NotNegative = 10.0
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.max_delay < self.initial_delay:
+            raise ValueError("max_delay is smaller than initial_delay")
+        return self
+
+
+class HeartbeatConfig(_Frozen):
+    """How a dead link is found: within interval + max_missed x timeout seconds."""
+
+    #: seconds between probes; None takes the server's hint, else 30
+    interval: Positive | None = None
+    #: seconds to wait for an answer; None takes the server's hint, else 5
+    timeout: Positive | None = None
+    #: unanswered probes in a row after which the link is dead; None is 3
+    max_missed: Annotated[int, Field(ge=1, le=100)] | None = None
+
+
+class Timeouts(_Frozen):
+    """How long the client waits, in seconds. All are absolute: a trickle doesn't extend them."""
+
+    #: from the wish for a transport to the WebSocket upgrade
+    connect: Positive = 10.0
+    #: from AUTH_REQUEST to its answer
+    auth: Positive = 10.0
+    #: for the application's token function
+    token: Positive = 30.0
+    #: from handing a message to the transport to its answer
+    ack: Positive = 10.0
+    #: from the first byte of a frame or message to its last
+    partial: Positive = 30.0
+    #: from our close frame to the peer's
+    close: Positive = 3.0
+
+
+def _check_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("ws", "wss"):
+        raise ValueError("ws_url starts with ws:// or wss://")
+    if not parts.hostname:
+        raise ValueError("ws_url has no host name")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("ws_url holds a user or password; the token goes into `token`")
+    if parts.fragment:
+        raise ValueError("ws_url has a fragment (#…), which a WebSocket URL can't have")
+    if not url.isascii() or any(c <= " " or c == "\x7f" for c in url):
+        raise ValueError("ws_url holds spaces, control or non-ASCII characters; encode them")
+    parts.port  # noqa: B018 - raises ValueError when out of range
+    return url
+
+
+def _check_token(token: TokenSource) -> TokenSource:
+    if isinstance(token, str) and not 0 < len(token) <= 8192:
+        raise ValueError("token has 1 to 8192 characters")
+    return token
+
+
+class ClientConfig(_Frozen):
+    """Everything that a client is told.
+
+    Raises:
+        pydantic.ValidationError: at construction, naming the field; never showing the token.
+    """
+
+    #: ws://host[:port]/path or wss://…
+    ws_url: Annotated[str, AfterValidator(_check_url)]
+    #: the access token, or a function that gets one
+    token: Annotated[TokenSource, AfterValidator(_check_token), Field(repr=False)]
+    #: who logs in
+    user_id: Annotated[int | str, Field(union_mode="left_to_right"), BeforeValidator(user_id)]
+    reconnect: ReconnectConfig = ReconnectConfig()
+    heartbeat: HeartbeatConfig = HeartbeatConfig()
+    timeouts: Timeouts = Timeouts()
+    #: how messages are written down; one is built in
+    dialect: Literal["invocation"] = "invocation"
+    #: ask for what protocol.md section 2 adds; False sends nothing of it
+    extensions: bool = True
+    #: extra headers of the upgrade request; values never show in a repr
+    headers: Annotated[tuple[tuple[str, str], ...], Field(repr=False)] = ()
+    #: unanswered messages at a time, all conversations together; the server may want fewer
+    in_flight: Annotated[int, Field(ge=1, le=65_536)] = 64
+    #: messages that may wait; one more fails with QUEUE_FULL
+    max_queue: Annotated[int, Field(ge=1)] = 10_000
+    #: the most UTF-16 units of a message (the server's own limit wins when it tells one)
+    content_units: Annotated[int, Field(ge=1, le=2**31)] = 1000
+    #: the most bytes of a message that the server may send
+    message_bytes: Annotated[int, Field(ge=1024, le=2**30)] = 1_048_576
+    #: (from_user, msg_id) pairs remembered to recognise a repeat
+    known_pairs: Annotated[int, Field(ge=0, le=1_000_000)] = 4096
+    #: against a plain server: send again after a lost link (True: at least once) or give up
+    #: with IN_DOUBT (False: at most once)
+    resend_when_unsure: bool = True
+    #: how often a message is handed to a plain server before it ends as IN_DOUBT, or is
+    #: answered with a server error before it fails
+    max_sends: Annotated[int, Field(ge=1, le=100)] = 5
+
+    @property
+    def secure(self) -> bool:
+        """Is it wss?"""
+        return self.ws_url.startswith("wss:")
+
+    @property
+    def host(self) -> str:
+        """The host to connect to, without brackets."""
+        return urlsplit(self.ws_url).hostname or ""
+
+    @property
+    def port(self) -> int:
+        """The port to connect to."""
+        return urlsplit(self.ws_url).port or (443 if self.secure else 80)
+
+    @property
+    def host_header(self) -> str:
+        """The Host header: the port is left out when it is the scheme's own."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
+
+    @property
+    def target(self) -> str:
+        """The request target: path and query."""
+        parts = urlsplit(self.ws_url)
+        return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+    @classmethod
+    def from_web(cls, web: Mapping[str, Any], **more: Any) -> Self:
+        """Take the TypeScript client's configuration: camelCase, milliseconds, its defaults.
+
+        Args:
+            web: {wsUrl, token, userId, reconnect?: {maxRetries, initialDelay, maxDelay,
+                strategy?}, heartbeat?: {interval, timeout}}.
+            more: fields of this class, on top.
+
+        Raises:
+            ValueError: a key that the original doesn't know, or (pydantic.ValidationError) a
+                value out of range.
+        """
+        _only(web, "config", "wsUrl", "token", "userId", "reconnect", "heartbeat")
+        reconnect = dict(web.get("reconnect") or {})
+        heartbeat = dict(web.get("heartbeat") or {})
+        _only(reconnect, "reconnect", "maxRetries", "initialDelay", "maxDelay", "strategy")
+        _only(heartbeat, "heartbeat", "interval", "timeout")
+        fields: dict[str, Any] = {
+            "ws_url": web.get("wsUrl"),
+            "token": web.get("token"),
+            "user_id": web.get("userId"),
+            "reconnect": {
+                "max_retries": reconnect.get("maxRetries", 5),
+                "initial_delay": _seconds(reconnect, "initialDelay", 1_000),
+                "max_delay": _seconds(reconnect, "maxDelay", 30_000),
+                "strategy": reconnect.get("strategy", "exponential"),
+            },
+            "heartbeat": {
+                "interval": _seconds(heartbeat, "interval", 30_000),
+                "timeout": _seconds(heartbeat, "timeout", 5_000),
+            },
+        }
+        return cls(**(fields | more))
+
+
+def _only(given: Mapping[str, Any], where: str, *known: str) -> None:
+    for key in given:
+        if key not in known:
+            raise ValueError(f"{where} has no {key!r}; it has {', '.join(known)}")
+
+
+def _seconds(given: Mapping[str, Any], key: str, default_ms: float) -> float:
+    value = given.get(key, default_ms)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{key} is a number of milliseconds")
+    return value / 1000
+
+
+class ServerConfig(_Frozen):
+    """What the server's engine is told. Durations in seconds."""
+
+    #: where the WebSocket is
+    path: Annotated[str, Field(pattern=r"^/[!-~]*$")] = "/ws"
+    #: from the first byte to the end of the upgrade request
+    handshake_timeout: Positive = 10.0
+    #: from the upgrade to AUTH_REQUEST, and for the authenticator
+    auth_timeout: Positive = 10.0
+    #: the rhythm that clients are told, and the pace of pings to plain peers
+    heartbeat_interval: Positive = 30.0
+    heartbeat_timeout: Positive = 5.0
+    #: silence after which a peer is gone, in heartbeat intervals
+    idle_intervals: Annotated[float, Field(ge=1)] = 3.0
+    #: from our close frame to the peer's
+    close_timeout: Positive = 5.0
+    #: from the first byte of a frame or message to its last
+    partial_timeout: Positive = 30.0
+    #: neither an ack nor a byte taken for this long: 4008
+    stall_timeout: Positive = 30.0
+    #: what a draining server waits for its last commits
+    drain_timeout: Positive = 10.0
+    #: the largest message of a client, in bytes
+    message_bytes: Annotated[int, Field(ge=1024)] = 65_536
+    #: envelopes in one frame
+    batch: Annotated[int, Field(ge=1, le=65_536)] = 64
+    content_units: Annotated[int, Field(ge=1)] = 1000
+    #: unanswered sends of one client
+    in_flight: Annotated[int, Field(ge=1, le=65_536)] = 256
+    #: pushes to one connection beyond its ack
+    unacked: Annotated[int, Field(ge=1, le=65_536)] = 512
+    #: how long an accepted (user, msgId) is remembered: longer than any client keeps a message
+    dedupe_seconds: Positive = 7 * 86_400.0
+    #: messages in one transaction of the store
+    commit_batch: Annotated[int, Field(ge=1, le=65_536)] = 512
+    #: where a device that was never here starts
+    first_login: Literal["oldest", "latest"] = "oldest"
+
+
+#: Re-exported for annotations.
+__all__ = [
+    "ClientConfig",
+    "HeartbeatConfig",
+    "ReconnectConfig",
+    "ServerConfig",
+    "Timeouts",
+    "TokenSource",
+    "UserId",
+]

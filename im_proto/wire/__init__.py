@@ -1,0 +1,80 @@
+"""What goes over the wire: messages, codes, closes and dialects (docs/protocol.md)."""
+
+from __future__ import annotations
+
+from . import codes
+from .closes import Blame, Verdict, verdict_of_close, verdict_of_http
+from .codes import Outcome, outcome
+from .dialect import BadFrame, Dialect, Incoming, Malformed, Unknown
+from .invocation import Invocation
+from .messages import (
+    CLIENT_MESSAGES,
+    SERVER_MESSAGES,
+    AuthData,
+    AuthRequest,
+    AuthResponse,
+    ChatAck,
+    ChatError,
+    ChatReadReceipt,
+    ChatReadReceiptResponse,
+    ChatRedirectToUser,
+    ChatSendResponse,
+    ChatSendToAll,
+    ChatSendToOne,
+    ClientLimits,
+    HeartbeatHint,
+    HeartbeatRequest,
+    HeartbeatResponse,
+    Kick,
+    Message,
+    ResumeFrom,
+    ServerLimits,
+    SyncRequest,
+    SyncResponse,
+)
+from .types import MAX_ID, UserId, check_content, content_units, id_on_wire, user_id
+
+__all__ = [
+    "CLIENT_MESSAGES",
+    "MAX_ID",
+    "SERVER_MESSAGES",
+    "AuthData",
+    "AuthRequest",
+    "AuthResponse",
+    "BadFrame",
+    "Blame",
+    "ChatAck",
+    "ChatError",
+    "ChatReadReceipt",
+    "ChatReadReceiptResponse",
+    "ChatRedirectToUser",
+    "ChatSendResponse",
+    "ChatSendToAll",
+    "ChatSendToOne",
+    "ClientLimits",
+    "Dialect",
+    "HeartbeatHint",
+    "HeartbeatRequest",
+    "HeartbeatResponse",
+    "Incoming",
+    "Invocation",
+    "Kick",
+    "Malformed",
+    "Message",
+    "Outcome",
+    "ResumeFrom",
+    "ServerLimits",
+    "SyncRequest",
+    "SyncResponse",
+    "Unknown",
+    "UserId",
+    "Verdict",
+    "check_content",
+    "codes",
+    "content_units",
+    "id_on_wire",
+    "outcome",
+    "user_id",
+    "verdict_of_close",
+    "verdict_of_http",
+]
