@@ -1,0 +1,78 @@
+"""How long to wait before trying again, and when to stop trying."""
+
+from __future__ import annotations
+
+import random
+from typing import Final
+
+from ..config import ReconnectConfig
+
+#: A server can't send a client away for longer than this, in seconds.
+MAX_RETRY_AFTER: Final = 86_400.0
+
+
+def base_delay(config: ReconnectConfig, failures: int) -> float:
+    """The delay before jitter after that many failures in a row (at least one), in seconds."""
+    n = max(1, failures)
+    if config.strategy == "fixed":
+        delay = config.initial_delay
+    elif config.strategy == "linear":
+        delay = config.initial_delay * n
+    else:
+        # 2^62 is far above any max_delay; the cap keeps the float finite after years of trying
+        delay = config.initial_delay * float(2 ** min(n - 1, 62))
+    return min(delay, config.max_delay)
+
+
+class Backoff:
+    """Counts failures and draws delays.
+
+    Two counts, because they end differently: `failed` is what `max_retries` limits and falls back
+    to zero at a log-in; `level` is what the delay grows by and falls back only after a link that
+    stayed good, so that a server which accepts log-ins and drops them is not hammered.
+    """
+
+    __slots__ = ("_config", "_good_since", "_level", "failed", "retries")
+
+    def __init__(self, config: ReconnectConfig) -> None:
+        self._config = config
+        self._level = 0
+        self._good_since: float | None = None
+        #: consecutive failed attempts
+        self.failed = 0
+        #: attempts scheduled since the last log-in
+        self.retries = 0
+
+    def start_over(self) -> None:
+        """The application asked for a connection: nothing of before counts."""
+        self.failed = self.retries = self._level = 0
+
+    def authenticated(self, now: float) -> None:
+        """A log-in succeeded."""
+        self.failed = self.retries = 0
+        self._good_since = now
+
+    def attempt_failed(self) -> None:
+        """An attempt ended before its log-in, and it counts."""
+        self.failed += 1
+
+    def link_lost(self, now: float, *, as_failed: bool) -> None:
+        """A logged-in link ended; `as_failed` keeps the delay growing all the same."""
+        since, self._good_since = self._good_since, None
+        if since is not None and now - since >= self._config.stable_after and not as_failed:
+            self._level = 0
+
+    @property
+    def exhausted(self) -> bool:
+        """Has the client failed as often as it may?"""
+        limit = self._config.max_retries
+        return limit is not None and self.failed >= limit
+
+    def next_delay(self, rng: random.Random, retry_after: float | None) -> float:
+        """Draw the delay of the next attempt, in seconds; a server's own wish is obeyed."""
+        self._level += 1
+        self.retries += 1
+        if retry_after is not None:
+            return min(max(retry_after, 0.0), MAX_RETRY_AFTER)
+        delay = base_delay(self._config, self._level)
+        return rng.uniform(0, delay) if self._config.jitter == "full" else delay

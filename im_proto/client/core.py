@@ -1,0 +1,419 @@
+"""The client's protocol engine on whole text frames: `ClientCore`.
+
+Every input goes through `step`; every effect stands in the list that it returns. The states are
+those of `machines`, the deadlines those of `timers`. What a log-in, a heartbeat, a retry or a
+message on its way means is decided by the parts beside this file and carried out here: state
+first, effect after.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any, Final
+
+from ..config import ClientConfig
+from ..errors import IMError, IMErrorCode, LocalProtocolError
+from ..timers import GRACE
+from ..wire import (
+    AuthResponse,
+    BadFrame,
+    ChatError,
+    ChatRedirectToUser,
+    ChatSendResponse,
+    HeartbeatRequest,
+    HeartbeatResponse,
+    Incoming,
+    Kick,
+    Malformed,
+    Outcome,
+    ServerLimits,
+    SyncResponse,
+    Unknown,
+    UserId,
+    outcome,
+)
+from . import actions as act
+from . import events as ev
+from . import inputs as inp
+from .effects import Counters, Trouble
+from .explain import explain
+from .lifecycle import Lifecycle
+from .liveness import Beat
+from .login import Answer
+from .timers import OF_THE_LINK, Timer
+
+#: What a server that grants `batch` may send us in one array.
+MAX_BATCH: Final = 1024
+
+
+class ClientCore(Lifecycle):
+    """A client without a transport: whole text frames and time in, actions out.
+
+    For embedders whose transport already gives messages (a browser, an ASGI server) and for
+    explorers: with a `random.Random` it can be copied and pickled. `ClientEngine` adds the bytes.
+
+    Args:
+        config: what to do.
+        now: seconds on any monotonic clock; the same clock as in every later call.
+        wall: seconds since 1970 at `now`.
+        rng: where delays and the device id are drawn from.
+    """
+
+    def __init__(
+        self, config: ClientConfig, *, now: float, wall: float, rng: random.Random
+    ) -> None:
+        super().__init__(config, now=now, wall=wall, rng=rng)
+        self._told = self.state()
+
+    # ------------------------------------------------------------ the door
+
+    def step(self, event: inp.CoreInput, now: float) -> list[act.CoreAction]:
+        """Take one input; return what is to be done about it, in order.
+
+        A clock that goes back is taken as standing still.
+
+        Raises:
+            LocalProtocolError: the caller did what the state does not allow; nothing has changed.
+            IMError: a Send that can't be taken (QUEUE_FULL, MESSAGE_FORMAT_ERROR); nothing has
+                changed.
+        """
+        self.fx.now = max(now, self.fx.now)
+        handler = _HANDLERS.get(type(event))
+        if handler is None:
+            raise LocalProtocolError(f"{type(event).__name__} is not an input of a client")
+        transport = getattr(event, "transport", None)
+        if transport is None or (transport == self.transport and self.connection != "disconnected"):
+            handler(self, event)
+        self._settle()
+        return self.fx.take()
+
+    def next_deadline(self) -> float | None:
+        """When to call `step(TimePassed())` at the latest; None: not before another input."""
+        return self.timers.next()
+
+    @property
+    def user_id(self) -> UserId:
+        """Who logs in."""
+        return self.config.user_id
+
+    @property
+    def counters(self) -> Counters:
+        """What has happened so far."""
+        return self.fx.counters
+
+    def state(self, now: float | None = None) -> ev.ConnectionState:
+        """Where the client is, and why; `now` defaults to the time of the last step."""
+        now = self.fx.now if now is None else now
+        retry_at = self.timers.get(Timer.RECONNECT)
+        return ev.ConnectionState(
+            status=self._status(),
+            reason=self.reason,
+            attempts=self.backoff.failed,
+            retry_at=retry_at,
+            retry_in=None if retry_at is None else max(0.0, retry_at - now),
+            last_error=self.last_error,
+        )
+
+    def explain(self, now: float | None = None, ref: int | None = None) -> str:
+        """In plain words: the state, why, what is waited for and until when; with `ref`, why that
+        message is still pending."""
+        return explain(self, self.fx.now if now is None else now, ref)
+
+    # ------------------------------------------------------------ the application's wishes
+
+    def _on_send(self, send: inp.Send) -> None:
+        self.sending.add(send)
+
+    def _on_cancel(self, cancel: inp.Cancel) -> None:
+        self.sending.cancel(cancel.ref)
+
+    def _on_handled(self, handled: inp.MessageHandled) -> None:
+        self.receiving.inbox.handle(handled.delivery)
+
+    def _on_wall_clock(self, clock: inp.WallClock) -> None:
+        self.fx.wall_offset = clock.wall - self.fx.now
+
+    # ------------------------------------------------------------ logged in, or not
+
+    def _on_link_opened(self, opened: inp.LinkOpened) -> None:
+        self._connection_to("handshake_accepted")
+        self.timers.cancel(Timer.CONNECT)
+        self.fx.notify(ev.Connected())
+        self.login.to("request_sent")
+        self.timers.set(Timer.AUTH, self.fx.now + self.config.timeouts.auth)
+        self.fx.say(self.login.request_message(self.receiving.inbox.resume()))
+        # alone, and never in a batch
+        self.fx.flush(opened.transport, batch=1, frame_bytes=0)
+        self.reason = "connected, logging in"
+
+    def _on_auth_response(self, response: AuthResponse) -> None:
+        if self.login.state != "authenticating":
+            self._violated("AUTH_RESPONSE without a log-in")
+            return
+        self.timers.cancel(Timer.AUTH)
+        judgement = self.login.judge(response)
+        error = judgement.error
+        if error is None:
+            self._welcome(response)
+            return
+        self.fx.notify(ev.AuthFailed(error=error))
+        self._end_link(1000, "")
+        if judgement.answer is Answer.REFUSED:
+            self.login.to("login_refused")
+            self._halt(error, "the server refused the log-in")
+        else:
+            if judgement.answer is Answer.NEW_TOKEN:
+                self.login.to("token_rejected")
+            self._come_back(error, error.text)
+
+    def _welcome(self, response: AuthResponse) -> None:
+        fx, login, now = self.fx, self.login, self.fx.now
+        asked = login.asked_for_extensions
+        data = response.data if response.data is not None and asked else None
+        granted = frozenset(data.capabilities or ()) if data else frozenset()
+        self.capabilities = granted & {"seq", "batch"}
+        self._limits = (data and data.limits) or ServerLimits()
+        login.to("accepted")
+        self._reconnect_to("succeeded")
+        self.backoff.authenticated(now)
+        self.last_error = None
+        self.reason = "logged in"
+        if login.welcomed():
+            fx.notify(ev.ExtensionsRefused(ws_url=self.config.ws_url))
+        self.liveness.start(data.heartbeat if data else None, now)
+        idempotent = data is not None and data.device_id == self.device_id
+        told = data.limits if data else None
+        self.sending.online(
+            idempotent=idempotent,
+            in_flight=told.in_flight if told else None,
+            content_units=told.content_units if told else None,
+            last_id=(data.last_msg_id or 0) if data else 0,
+        )
+        fx.notify(
+            ev.Authenticated(
+                user_id=self.config.user_id,
+                username=response.data.username if response.data else None,
+                capabilities=self.capabilities,
+            )
+        )
+        resumed = data is not None and self.receiving.online(
+            data, numbered="seq" in self.capabilities
+        )
+        if self._was_authenticated:
+            fx.counters.reconnects += 1
+            fx.notify(ev.Reconnected(resumed=resumed))
+        self._was_authenticated = True
+        self._tell_guarantee(idempotent)
+
+    def _tell_guarantee(self, idempotent: bool) -> None:
+        if idempotent:
+            guarantee = ev.Guarantee.EXACTLY_ONCE
+        elif self.config.resend_when_unsure:
+            guarantee = ev.Guarantee.AT_LEAST_ONCE
+        else:
+            guarantee = ev.Guarantee.AT_MOST_ONCE
+        if guarantee is not self.guarantee:
+            self.guarantee = guarantee
+            self.fx.notify(ev.GuaranteeChanged(guarantee=guarantee))
+
+    def _login_is_gone(self) -> None:
+        """A message was answered with an auth code: log in again, once per token."""
+        error = IMError(
+            IMErrorCode.TOKEN_INVALID,
+            "the server no longer accepts the log-in",
+            retryable=True,
+            terminal=False,
+        )
+        self.fx.notify(ev.AuthFailed(error=error))
+        self._end_link(1000, "")
+        if self.login.login_is_gone():
+            if self.login.token is None:
+                self.login.to("token_rejected")
+            self._come_back(error, "the server no longer accepts the log-in")
+        else:
+            self.login.to("login_refused")
+            self._halt(error, "the server no longer accepts the token")
+
+    # ------------------------------------------------------------ what comes in
+
+    def _on_text(self, received: inp.TextReceived) -> None:
+        if self.connection != "open":
+            return
+        self.liveness.life()
+        try:
+            messages = self.fx.dialect.decode(
+                received.text, batch=MAX_BATCH if "batch" in self.capabilities else 0
+            )
+        except BadFrame as bad:
+            self._violated(bad.reason, bad.close_code)
+            return
+        for message in messages:
+            if self.connection != "open":
+                return
+            self._dispatch(message)
+
+    def _dispatch(self, message: Incoming) -> None:
+        if isinstance(message, ChatRedirectToUser):
+            self._in_trouble(self.receiving.pushed(message))
+        elif isinstance(message, ChatSendResponse):
+            if outcome(message.code) is Outcome.SUCCESS:
+                self.login.message_accepted()
+            self._in_trouble(self.sending.answered(message))
+        elif isinstance(message, HeartbeatResponse):
+            self.fx.notify(ev.HeartbeatReceived(rtt=self.liveness.answered(self.fx.now)))
+        elif isinstance(message, AuthResponse):
+            self._on_auth_response(message)
+        elif isinstance(message, ChatError):
+            self._in_trouble(self.sending.refused(message))
+        elif isinstance(message, SyncResponse):
+            self.receiving.synced(message)
+        elif isinstance(message, Kick):
+            self._kick = message
+        elif isinstance(message, Unknown):
+            self.fx.notify(ev.UnknownMessage(kind=message.kind))
+        elif isinstance(message, Malformed):
+            self._violated(f"{message.kind or 'an envelope'}: {message.reason}")
+
+    def _in_trouble(self, trouble: Trouble | None) -> None:
+        if trouble is None or self.connection != "open":
+            return
+        if trouble is Trouble.PROBE:
+            if self.liveness.state == "resting":
+                self._probe()
+        elif trouble is Trouble.LOGIN_GONE:
+            self._login_is_gone()
+        else:
+            self._lost("the server stopped answering messages", abort=True)
+
+    def _on_control(self, _: inp.ControlReceived) -> None:
+        self.liveness.life()
+
+    def _on_partial(self, changed: inp.PartialChanged) -> None:
+        if not changed.partial or self.connection != "open":
+            self.timers.cancel(Timer.PARTIAL)
+        elif self.timers.get(Timer.PARTIAL) is None:
+            self.timers.set(Timer.PARTIAL, self.fx.now + self.config.timeouts.partial)
+
+    def _on_write_blocked(self, _: inp.WriteBlocked) -> None:
+        self.sending.blocked = True
+
+    def _on_write_ready(self, _: inp.WriteReady) -> None:
+        self.sending.blocked = False
+
+    # ------------------------------------------------------------ time
+
+    def _on_time(self, _: inp.TimePassed) -> None:
+        for timer, late in self.timers.pop_due(self.fx.now):
+            # an earlier one of this round may have ended the link that this one was about
+            if timer not in OF_THE_LINK or self.connection not in ("disconnected", "closing"):
+                self._on_deadline(timer, late=late)
+
+    def _on_deadline(self, timer: Timer, *, late: bool) -> None:
+        now = self.fx.now
+        if timer is Timer.RECONNECT:
+            self._reconnect_to("retry_due")
+            self._attempt()
+        elif timer is Timer.HEARTBEAT_DUE:
+            self._beat(self.liveness.due(now))
+        elif timer is Timer.HEARTBEAT_ANSWER:
+            self._beat(self.liveness.unanswered(late=late))
+        elif timer is Timer.ACK:
+            self._in_trouble(self.sending.ack_overdue(self.liveness.timeout, late=late))
+        elif timer is Timer.RETRY:
+            self.sending.retry_due()
+        elif timer is Timer.CLOSE:
+            self._drop()
+        elif timer is Timer.TOKEN:
+            self.fx.do(act.CancelToken(request=self.login.request))
+            self._token_failed(f"no answer within {self.config.timeouts.token:g} s")
+        elif late:
+            # CONNECT, AUTH, PARTIAL, SYNC: read the socket once before anybody is judged
+            self.timers.set(timer, now + GRACE)
+            if self.liveness.state == "resting":
+                self._probe()
+        elif timer is Timer.CONNECT:
+            self._connect_overdue()
+        elif timer is Timer.AUTH:
+            error = IMError(
+                IMErrorCode.AUTH_TIMEOUT,
+                f"no answer to the log-in within {self.config.timeouts.auth:g} s",
+            )
+            self._end_link(1000, "no answer to the log-in")
+            self._come_back(error, error.text)
+        elif timer is Timer.PARTIAL:
+            self._lost("half a message, and then nothing", abort=True)
+        elif timer is Timer.SYNC:
+            self._in_trouble(self.receiving.sync_overdue())
+
+    def _connect_overdue(self) -> None:
+        error = IMError(
+            IMErrorCode.CONNECTION_TIMEOUT,
+            f"no WebSocket at {self.config.host}:{self.config.port} within "
+            f"{self.config.timeouts.connect:g} s (stuck {self.connection})",
+        )
+        self._drop()
+        self._come_back(error, error.text)
+
+    def _beat(self, beat: Beat) -> None:
+        if beat is Beat.PROBE:
+            self._probe()
+        elif beat is Beat.DEAD:
+            missed = self.liveness.missed
+            self._lost(f"the server is silent: {missed} heartbeats unanswered", abort=True)
+
+    def _probe(self) -> None:
+        self.liveness.probed(self.fx.now)
+        self.fx.say(HeartbeatRequest())
+        self.fx.notify(ev.HeartbeatSent())
+
+    # ------------------------------------------------------------ the end of a step
+
+    def _settle(self) -> None:
+        """Hand over and acknowledge what may go, and tell of a changed state."""
+        if self.login.state == "authenticated":
+            self.sending.pump()
+            self.receiving.acknowledge()
+            self._flush()
+        state = self.state()
+        told = self._told
+        if (state.status, state.reason) != (told.status, told.reason):
+            self._told = state
+            self.fx.notify(ev.StateChanged(previous=told, current=state))
+
+    def _status(self) -> ev.Status:
+        if self.reconnect in ("idle", "exhausted", "halted"):
+            return ev.Status.DISCONNECTED
+        if self.reconnect == "established":
+            return ev.Status.AUTHENTICATED
+        if self.reconnect == "attempting" and self.connection == "open":
+            return ev.Status.CONNECTED
+        if self._was_authenticated or self.backoff.retries:
+            return ev.Status.RECONNECTING
+        return ev.Status.CONNECTING
+
+
+_HANDLERS: Final[dict[type, Any]] = {
+    inp.Connect: ClientCore._on_connect,
+    inp.Disconnect: ClientCore._on_disconnect,
+    inp.Send: ClientCore._on_send,
+    inp.Cancel: ClientCore._on_cancel,
+    inp.MessageHandled: ClientCore._on_handled,
+    inp.UpdateToken: ClientCore._on_update_token,
+    inp.TokenReady: ClientCore._on_token_ready,
+    inp.TokenFailed: ClientCore._on_token_failed,
+    inp.TransportOpened: ClientCore._on_transport_opened,
+    inp.TransportFailed: ClientCore._on_transport_failed,
+    inp.TransportLost: ClientCore._on_transport_lost,
+    inp.WriteBlocked: ClientCore._on_write_blocked,
+    inp.WriteReady: ClientCore._on_write_ready,
+    inp.NetworkChanged: ClientCore._on_network_changed,
+    inp.WallClock: ClientCore._on_wall_clock,
+    inp.TimePassed: ClientCore._on_time,
+    inp.LinkOpened: ClientCore._on_link_opened,
+    inp.LinkRefused: ClientCore._on_link_refused,
+    inp.TextReceived: ClientCore._on_text,
+    inp.ControlReceived: ClientCore._on_control,
+    inp.PartialChanged: ClientCore._on_partial,
+    inp.PeerClosed: ClientCore._on_peer_closed,
+    inp.FramingViolated: ClientCore._on_framing_violated,
+}

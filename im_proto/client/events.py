@@ -1,0 +1,247 @@
+"""Everything that an application may hear of its client."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ..errors import IMError
+from ..wire import UserId
+
+
+class Status(StrEnum):
+    """The state of a client in one word."""
+
+    DISCONNECTED = "DISCONNECTED"
+    CONNECTING = "CONNECTING"
+    CONNECTED = "CONNECTED"
+    AUTHENTICATED = "AUTHENTICATED"
+    RECONNECTING = "RECONNECTING"
+
+
+class Guarantee(StrEnum):
+    """What a send means against the present server (protocol.md, "Order and certainty")."""
+
+    EXACTLY_ONCE = "exactly-once"
+    AT_LEAST_ONCE = "at-least-once"
+    AT_MOST_ONCE = "at-most-once"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionState:
+    """Where a client is, and why.
+
+    Attributes:
+        status: the state in one word.
+        reason: why, in plain words.
+        attempts: failed attempts in a row; 0 once authenticated.
+        retry_at: when the next attempt starts, on the clock given to the engine; None if none is
+            scheduled.
+        retry_in: seconds until then, at the time of asking.
+        last_error: the last failure, kept until the next log-in.
+    """
+
+    status: Status
+    reason: str
+    attempts: int = 0
+    retry_at: float | None = None
+    retry_in: float | None = None
+    last_error: IMError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connected:
+    """The WebSocket is up; the log-in follows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disconnected:
+    """A link that was up is gone; `error` is None when the application asked for it."""
+
+    error: IMError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconnecting:
+    """An attempt to come back is scheduled.
+
+    `attempt` counts from 1, `delay` is in seconds.
+    """
+
+    attempt: int
+    delay: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconnected:
+    """Logged in again after a lost link."""
+
+    resumed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authenticated:
+    """The server accepted the log-in."""
+
+    user_id: UserId
+    username: str | None
+    capabilities: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthFailed:
+    """The server refused the log-in, or the token could not be had."""
+
+    error: IMError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageReceived:
+    """A message for this user. Say MessageHandled(delivery) when the application is done with it.
+
+    Attributes:
+        delivery: this engine's name for it.
+        timestamp: when the server accepted it, in milliseconds since 1970, if it says so.
+        seq: its place in this user's mailbox; None from a plain server.
+    """
+
+    delivery: int
+    content: str
+    from_user: UserId | None = None
+    session_id: int | None = None
+    msg_id: int | None = None
+    message_type: str = "text"
+    timestamp: int | None = None
+    seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageHandedOver:
+    """A queued message was given to a transport; `sends` counts how often by now."""
+
+    ref: int
+    msg_id: int
+    sends: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageAccepted:
+    """The server has accepted a message, for good.
+
+    `timestamp` is the server's, in milliseconds since 1970, if it says so.
+    """
+
+    ref: int
+    msg_id: int
+    to_user: UserId
+    content: str
+    session_id: int | None
+    timestamp: int | None
+    sends: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageFailed:
+    """A message has ended without being accepted; `error.code` IN_DOUBT means: nobody knows."""
+
+    ref: int
+    msg_id: int | None
+    to_user: UserId
+    content: str
+    error: IMError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeartbeatSent:
+    """A probe went out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeartbeatReceived:
+    """A probe was answered; `rtt` is in seconds, None when several were out."""
+
+    rtt: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorOccurred:
+    """Something went wrong; `error.terminal` says whether the client has given up."""
+
+    error: IMError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateChanged:
+    """The status, or the reason for it, is another one."""
+
+    previous: ConnectionState
+    current: ConnectionState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProtocolViolation:
+    """The peer broke the protocol. `reason` is printable and holds none of its input."""
+
+    reason: str
+    close_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnknownMessage:
+    """The peer sent a type that this client doesn't know."""
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtensionsRefused:
+    """The server could not take `capabilities`; from now on it is spoken to plainly."""
+
+    ws_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuaranteeChanged:
+    """What a send means has changed: another server, or the first log-in."""
+
+    guarantee: Guarantee
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessagesMayBeMissing:
+    """The server could not resume: its mailbox was reset, or has dropped what is older."""
+
+    oldest: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DuplicateSuppressed:
+    """A message came again and was not delivered again."""
+
+    msg_id: int | None
+    from_user: UserId | None
+    seq: int | None
+
+
+Event = (
+    Connected
+    | Disconnected
+    | Reconnecting
+    | Reconnected
+    | Authenticated
+    | AuthFailed
+    | MessageReceived
+    | MessageHandedOver
+    | MessageAccepted
+    | MessageFailed
+    | HeartbeatSent
+    | HeartbeatReceived
+    | ErrorOccurred
+    | StateChanged
+    | ProtocolViolation
+    | UnknownMessage
+    | ExtensionsRefused
+    | GuaranteeChanged
+    | MessagesMayBeMissing
+    | DuplicateSuppressed
+)

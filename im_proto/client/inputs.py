@@ -1,0 +1,259 @@
+"""Everything that can happen to a client's engine.
+
+One frozen class each. Whatever answers a question carries the question's id, and an answer with
+a stale id changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ..wire import UserId
+
+
+class TransportFailure(StrEnum):
+    """Why a transport could not be opened."""
+
+    DNS = "dns"
+    REFUSED = "refused"
+    TLS = "tls"
+    PROXY = "proxy"
+    TIMEOUT = "timeout"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connect:
+    """The application wants to be connected, or to be connected again after a terminal error."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disconnect:
+    """The application wants no connection. What is queued stays queued."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Send:
+    """The application wants a message sent.
+
+    `ref` is the application's name for it in this engine, drawn by the adapter: any int that was
+    not used before. It comes back in every event about the message.
+    """
+
+    ref: int
+    to_user: UserId
+    content: str
+    message_type: str = "text"
+    session_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel:
+    """The application withdraws a message; it works while no transport ever had it."""
+
+    ref: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageHandled:
+    """The application has handled a received message; `delivery` is that of MessageReceived."""
+
+    delivery: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateToken:
+    """The application has a new token. It also leaves the terminal state of a refused log-in."""
+
+    token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenReady:
+    """The token function that FetchToken asked for has answered."""
+
+    request: int
+    token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenFailed:
+    """The token function that FetchToken asked for has raised; `reason` is for people."""
+
+    request: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransportOpened:
+    """The transport that OpenTransport asked for is there: TCP, and TLS if it is wss."""
+
+    transport: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransportFailed:
+    """The transport that OpenTransport asked for could not be opened."""
+
+    transport: int
+    kind: TransportFailure = TransportFailure.OTHER
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransportLost:
+    """An open transport has ended: end of file, a reset, or an error."""
+
+    transport: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BytesReceived:
+    """Bytes came in, in any chunking. Of ClientEngine only."""
+
+    transport: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteBlocked:
+    """The transport's write buffer is over its high-water mark."""
+
+    transport: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteReady:
+    """The transport's write buffer is under its low-water mark again."""
+
+    transport: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkChanged:
+    """The machine has a network again, or another one: a waiting client tries at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WallClock:
+    """The wall clock was looked at again: seconds since 1970 at the `now` of this input."""
+
+    wall: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimePassed:
+    """`next_deadline()` has come, or the adapter just woke up. Early or twice does no harm."""
+
+
+# --- of ClientCore only: what the framing, or a transport that gives whole messages, has seen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkOpened:
+    """The WebSocket upgrade succeeded."""
+
+    transport: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkRefused:
+    """The WebSocket upgrade was answered with an HTTP status other than 101.
+
+    `retry_after` is the Retry-After header, in seconds.
+    """
+
+    transport: int
+    status: int
+    retry_after: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextReceived:
+    """A whole text message came in."""
+
+    transport: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlReceived:
+    """A whole ping or pong came in: a sign of life."""
+
+    transport: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartialChanged:
+    """A message has begun to come in and is not complete (True), or nothing is half here (False)."""
+
+    transport: int
+    partial: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerClosed:
+    """The peer's close frame came in; 1005 stands for one without a code."""
+
+    transport: int
+    code: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FramingViolated:
+    """The peer broke RFC 6455, or a limit of ours. `code` is what to close with."""
+
+    transport: int
+    code: int
+    reason: str
+
+
+CoreInput = (
+    Connect
+    | Disconnect
+    | Send
+    | Cancel
+    | MessageHandled
+    | UpdateToken
+    | TokenReady
+    | TokenFailed
+    | TransportOpened
+    | TransportFailed
+    | TransportLost
+    | WriteBlocked
+    | WriteReady
+    | NetworkChanged
+    | WallClock
+    | TimePassed
+    | LinkOpened
+    | LinkRefused
+    | TextReceived
+    | ControlReceived
+    | PartialChanged
+    | PeerClosed
+    | FramingViolated
+)
+
+Input = (
+    Connect
+    | Disconnect
+    | Send
+    | Cancel
+    | MessageHandled
+    | UpdateToken
+    | TokenReady
+    | TokenFailed
+    | TransportOpened
+    | TransportFailed
+    | TransportLost
+    | BytesReceived
+    | WriteBlocked
+    | WriteReady
+    | NetworkChanged
+    | WallClock
+    | TimePassed
+)

@@ -1,0 +1,427 @@
+"""Does the client want a link, has it one, and what follows when it ends.
+
+The part of `ClientCore` that knows transports, tokens and delays, and nothing of messages. State
+first, effect after.
+"""
+
+from __future__ import annotations
+
+import random
+
+from ..config import ClientConfig
+from ..errors import IMError, IMErrorCode, LocalProtocolError, printable
+from ..machines import CONNECTION, RECONNECT
+from ..wire import (
+    Blame,
+    Invocation,
+    Kick,
+    ServerLimits,
+    Verdict,
+    verdict_of_close,
+    verdict_of_http,
+)
+from ..wire.closes import AUTH_REFUSALS
+from . import actions as act
+from . import events as ev
+from . import inputs as inp
+from .backoff import Backoff
+from .effects import Effects
+from .liveness import Liveness
+from .login import Login
+from .receiving import Receiving
+from .sending import Sending
+from .timers import OF_THE_LINK, Timer, client_timers
+
+
+class Lifecycle:
+    """From the wish for a connection to its end, again and again.
+
+    Args:
+        config: what to do.
+        now: seconds on any monotonic clock; the same clock as in every later call.
+        wall: seconds since 1970 at `now`.
+        rng: where delays and the device id are drawn from.
+    """
+
+    def __init__(
+        self, config: ClientConfig, *, now: float, wall: float, rng: random.Random
+    ) -> None:
+        self.config = config
+        self.rng = rng
+        self.device_id = f"{rng.getrandbits(64):016x}"
+        self.connection = CONNECTION.initial
+        self.reconnect = RECONNECT.initial
+        #: the present transport, or the last one
+        self.transport = 0
+        self.timers = client_timers()
+        self.backoff = Backoff(config.reconnect)
+        self.liveness = Liveness(config.heartbeat, self.timers)
+        self.login = Login(config, self.device_id)
+        self.fx = Effects(Invocation("client"), now, wall - now)
+        self.sending = Sending(config, self.fx, self.timers)
+        self.receiving = Receiving(config, self.fx, self.timers)
+        self.capabilities: frozenset[str] = frozenset()
+        self.guarantee: ev.Guarantee | None = None
+        self.reason = "connect() was not called yet"
+        self.last_error: IMError | None = None
+        self._limits = ServerLimits()
+        self._kick: Kick | None = None
+        self._was_authenticated = False
+
+    # ------------------------------------------------------------ the application's wishes
+
+    def _on_connect(self, _: inp.Connect) -> None:
+        if self.reconnect in ("idle", "exhausted", "halted"):
+            if self.login.state == "refused":
+                self.login.to("reset")
+            self._reconnect_to("connect_requested")
+            self.backoff.start_over()
+            self._attempt()
+        elif self.reconnect == "waiting":
+            self._try_now()
+
+    def _on_network_changed(self, _: inp.NetworkChanged) -> None:
+        if self.reconnect == "waiting":
+            self._try_now()
+
+    def _on_disconnect(self, _: inp.Disconnect) -> None:
+        if self.reconnect == "idle":
+            return
+        was_open = self.connection == "open"
+        self.timers.cancel(Timer.RECONNECT)
+        self._stop_fetching()
+        self._link_ends(Blame.NOBODY)
+        self._reconnect_to("disconnect_requested")
+        if self.login.state == "refused":
+            self.login.to("reset")
+        if was_open:
+            self._close(1000, "")
+        elif self.connection != "closing":
+            self._drop()
+        self.reason = "disconnected by the application"
+        self._was_authenticated = False
+        if was_open:
+            self.fx.notify(ev.Disconnected())
+
+    def _on_update_token(self, update: inp.UpdateToken) -> None:
+        if not 0 < len(update.token) <= 8192:
+            raise LocalProtocolError("UpdateToken: a token has 1 to 8192 characters")
+        self.login.replace(update.token)
+        if self.login.state == "fetching_token":
+            self.timers.cancel(Timer.TOKEN)
+            self.fx.do(act.CancelToken(request=self.login.request))
+            self.login.to("token_ready")
+            self._open()
+        elif self.login.state == "refused":
+            self.login.to("reset")
+            if self.reconnect == "halted":
+                self._reconnect_to("connect_requested")
+                self.backoff.start_over()
+                self._attempt()
+
+    # ------------------------------------------------------------ an attempt
+
+    def _attempt(self) -> None:
+        """Start one attempt: a token first, then a transport."""
+        if self.connection != "disconnected":
+            self._drop()
+        self.reason = "connecting" if not self.backoff.retries else "trying again"
+        if self.login.needs_fetch:
+            if self.login.state == "token_held":
+                self.login.to("reset")
+            self.login.request += 1
+            self.login.to("fetch_started")
+            self.timers.set(Timer.TOKEN, self.fx.now + self.config.timeouts.token)
+            self.fx.do(act.FetchToken(request=self.login.request))
+            return
+        self.login.to("token_ready")
+        self._open()
+
+    def _open(self) -> None:
+        self.transport += 1
+        self._connection_to("open_requested")
+        self.timers.set(Timer.CONNECT, self.fx.now + self.config.timeouts.connect)
+        self.fx.do(
+            act.OpenTransport(
+                transport=self.transport,
+                host=self.config.host,
+                port=self.config.port,
+                secure=self.config.secure,
+            )
+        )
+
+    def _try_now(self) -> None:
+        self.timers.cancel(Timer.RECONNECT)
+        self._reconnect_to("retry_due")
+        self._attempt()
+
+    def _on_token_ready(self, ready: inp.TokenReady) -> None:
+        if not self._fetching(ready.request):
+            return
+        if not 0 < len(ready.token) <= 8192:
+            self._token_failed("it returned an empty or overlong token")
+            return
+        self.timers.cancel(Timer.TOKEN)
+        self.login.take(ready.token)
+        self.login.to("token_ready")
+        self._open()
+
+    def _on_token_failed(self, failed: inp.TokenFailed) -> None:
+        if self._fetching(failed.request):
+            self._token_failed(printable(failed.reason))
+
+    def _fetching(self, request: int) -> bool:
+        return self.login.state == "fetching_token" and request == self.login.request
+
+    def _token_failed(self, why: str) -> None:
+        error = IMError(
+            IMErrorCode.AUTH_FAILED,
+            f"the token function failed: {why}",
+            retryable=True,
+            terminal=False,
+        )
+        self.timers.cancel(Timer.TOKEN)
+        self.login.to("fetch_failed")
+        self.fx.notify(ev.AuthFailed(error=error))
+        self._come_back(error, "the token function failed")
+
+    def _stop_fetching(self) -> None:
+        if self.login.state == "fetching_token":
+            self.timers.cancel(Timer.TOKEN)
+            self.fx.do(act.CancelToken(request=self.login.request))
+            self.login.to("reset")
+
+    def _on_transport_opened(self, opened: inp.TransportOpened) -> None:
+        if self.connection != "opening":
+            raise LocalProtocolError(f"TransportOpened: the connection is {self.connection}")
+        self._connection_to("transport_opened")
+        self.fx.do(act.StartLink(transport=opened.transport))
+
+    def _on_transport_failed(self, failed: inp.TransportFailed) -> None:
+        where = f"{self.config.host}:{self.config.port}"
+        error = IMError(
+            IMErrorCode.CONNECTION_FAILED,
+            f"could not reach {where}: {printable(failed.reason) or failed.kind.value}"
+            f" ({failed.kind.value})",
+        )
+        self._gone()
+        self._come_back(error, f"could not reach {where} ({failed.kind.value})")
+
+    def _on_link_refused(self, refused: inp.LinkRefused) -> None:
+        verdict = verdict_of_http(refused.status)
+        code = (
+            IMErrorCode.AUTH_FAILED
+            if refused.status in AUTH_REFUSALS
+            else IMErrorCode.CONNECTION_FAILED
+        )
+        error = IMError(
+            code,
+            verdict.reason,
+            server_code=refused.status,
+            server_text=refused.reason or None,
+            retryable=verdict.reconnect,
+            terminal=not verdict.reconnect,
+        )
+        self._drop()
+        if refused.status in AUTH_REFUSALS:
+            self.fx.notify(ev.AuthFailed(error=error))
+            self.login.to("login_refused")
+        self._come_back(error, verdict.reason, verdict, refused.retry_after)
+
+    def _violated(self, reason: str, close_code: int | None = None) -> None:
+        """The peer broke the protocol; with a close code the link ends over it."""
+        self.fx.notify(ev.ProtocolViolation(reason=reason, close_code=close_code))
+        if close_code is None:
+            return
+        error = IMError(
+            IMErrorCode.NETWORK_ERROR,
+            f"the server broke the protocol: {reason}",
+            server_code=close_code,
+        )
+        self._end_link(close_code, reason[:100])
+        verdict = Verdict(reconnect=True, reason=reason, failed_delay=True)
+        self._come_back(error, f"the server broke the protocol: {reason}", verdict)
+
+    # ------------------------------------------------------------ how a link ends
+
+    def _on_peer_closed(self, closed: inp.PeerClosed) -> None:
+        if self.connection == "closing":
+            self.fx.do(act.CloseTransport(transport=self.transport))
+            return
+        verdict = verdict_of_close(closed.code)
+        words = printable(closed.reason)
+        self._end_link(1000 if closed.code == 1005 else closed.code, "", verdict.blame)
+        self._after_close(verdict, closed.code, words)
+
+    def _on_transport_lost(self, lost: inp.TransportLost) -> None:
+        if self.connection == "closing":
+            self._gone()
+        elif self.connection == "open":
+            self._lost(printable(lost.reason) or "the connection was lost")
+        else:
+            error = IMError(
+                IMErrorCode.CONNECTION_FAILED,
+                "the connection was lost before the WebSocket upgrade was answered",
+            )
+            self._gone()
+            self._come_back(error, error.text)
+
+    def _on_framing_violated(self, violated: inp.FramingViolated) -> None:
+        if self.connection == "closing":
+            self._drop()
+        elif self.connection == "open":
+            self._violated(violated.reason, violated.code)
+        else:
+            self.fx.notify(ev.ProtocolViolation(reason=violated.reason, close_code=None))
+            error = IMError(
+                IMErrorCode.CONNECTION_FAILED,
+                f"the WebSocket upgrade failed: {violated.reason}",
+            )
+            self._drop()
+            self._come_back(error, error.text)
+
+    def _lost(self, why: str, *, abort: bool = False) -> None:
+        """The link went without a close frame: 1006."""
+        self._link_ends(Blame.NOBODY)
+        if abort:
+            self._drop()
+        else:
+            self._gone()
+        self._after_close(verdict_of_close(1006), 1006, why)
+
+    def _after_close(self, verdict: Verdict, code: int, words: str) -> None:
+        """Tell about the end of a link that was up, and decide what follows."""
+        kick, self._kick = self._kick, None
+        reason = f"{verdict.reason} ({code})" if code != 1006 else words or verdict.reason
+        retry_after = None
+        if kick is not None:
+            reason = printable(kick.reason or "") or reason
+            retry_after = kick.retry_after
+            verdict = Verdict(
+                reconnect=kick.reconnect and (verdict.reconnect or code != 4004),
+                reason=reason,
+                refresh_token=verdict.refresh_token,
+                counts=verdict.counts,
+                failed_delay=verdict.failed_delay,
+            )
+        kind = IMErrorCode.CONNECTION_LOST
+        if code == 4001:
+            kind = IMErrorCode.AUTH_FAILED
+        elif code == 4003:
+            kind = IMErrorCode.TOKEN_INVALID
+        elif code == 4002:
+            kind = IMErrorCode.AUTH_TIMEOUT
+        error = IMError(
+            kind,
+            reason,
+            server_code=None if code == 1006 else code,
+            server_text=words or None if code != 1006 else None,
+            retryable=verdict.reconnect,
+            terminal=not verdict.reconnect,
+        )
+        if code in AUTH_REFUSALS:
+            self.fx.notify(ev.AuthFailed(error=error))
+            self.login.to("login_refused")
+        elif verdict.refresh_token:
+            if not self.login.doubt():
+                self.fx.notify(ev.AuthFailed(error=error))
+                self.login.to("login_refused")
+                self._halt(error, "the token has expired; give a new one")
+                return
+            self.login.to("token_rejected")
+        self._come_back(error, reason, verdict, retry_after)
+
+    def _end_link(self, code: int, reason: str, blame: Blame = Blame.NOBODY) -> None:
+        """End an open link with a close frame."""
+        self._link_ends(blame)
+        self._close(code, reason)
+        self.fx.do(act.CloseTransport(transport=self.transport))
+
+    def _link_ends(self, blame: Blame) -> None:
+        """Whatever lived on the link ends; the transport may still be closing."""
+        self.receiving.acknowledge(at_once=True)
+        self._flush()
+        self.timers.cancel(*OF_THE_LINK)
+        self.liveness.stop()
+        self.sending.offline(blame)
+        self.receiving.offline()
+        if self.login.state in ("authenticating", "authenticated"):
+            if self.login.state == "authenticating":
+                self.login.unanswered()
+            self.login.to("link_lost")
+
+    def _close(self, code: int, reason: str) -> None:
+        """Send a close frame and wait, not for ever, for the peer's."""
+        self._connection_to("close_started")
+        self.timers.set(Timer.CLOSE, self.fx.now + self.config.timeouts.close)
+        self.fx.do(act.SendClose(transport=self.transport, code=code, reason=reason))
+
+    def _drop(self) -> None:
+        """Let the transport go without another word."""
+        if self.connection != "disconnected":
+            self.fx.do(act.AbortTransport(transport=self.transport))
+            self._gone()
+
+    def _gone(self) -> None:
+        """The transport is no more."""
+        self._connection_to("transport_ended")
+        self.timers.cancel(Timer.CONNECT, Timer.PARTIAL, Timer.CLOSE)
+
+    # ------------------------------------------------------------ what follows
+
+    def _come_back(
+        self,
+        error: IMError,
+        reason: str,
+        verdict: Verdict | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        """An attempt or a link has ended: schedule the next attempt, or give up."""
+        self.reason = reason
+        self.last_error = error
+        if verdict is not None and not verdict.reconnect:
+            self._halt(error, reason)
+            return
+        if self.reconnect == "established":
+            as_failed = verdict is not None and verdict.failed_delay
+            self.backoff.link_lost(self.fx.now, as_failed=as_failed)
+            self.fx.notify(ev.Disconnected(error=error))
+        elif verdict is None or verdict.counts:
+            self.backoff.attempt_failed()
+        self.fx.notify(ev.ErrorOccurred(error=error))
+        if self.backoff.exhausted:
+            self._reconnect_to("retries_exhausted")
+            self.reason = f"gave up after {self.backoff.failed} failed attempts: {reason}"
+            self.last_error = IMError(
+                IMErrorCode.RECONNECT_FAILED,
+                f"{self.reason}; what is queued is kept, connect() goes on",
+            )
+            self.fx.notify(ev.ErrorOccurred(error=self.last_error))
+            return
+        delay = self.backoff.next_delay(self.rng, retry_after)
+        self._reconnect_to("retry_scheduled")
+        self.timers.set(Timer.RECONNECT, self.fx.now + delay)
+        self.fx.notify(ev.Reconnecting(attempt=self.backoff.retries, delay=delay))
+
+    def _halt(self, error: IMError, reason: str) -> None:
+        """Trying again can't help. Only connect() or a new token goes on."""
+        error.terminal = True
+        error.retryable = False
+        self.reason = reason
+        self.last_error = error
+        if self.reconnect == "established":
+            self.fx.notify(ev.Disconnected(error=error))
+        self._reconnect_to("halt")
+        self.fx.notify(ev.ErrorOccurred(error=error))
+
+    # ------------------------------------------------------------ small things
+
+    def _flush(self) -> None:
+        batch = self._limits.batch if "batch" in self.capabilities else 1
+        self.fx.flush(self.transport, batch=batch, frame_bytes=self._limits.frame_bytes)
+
+    def _connection_to(self, event: str) -> None:
+        self.connection = CONNECTION.next(self.connection, event)
+
+    def _reconnect_to(self, event: str) -> None:
+        self.reconnect = RECONNECT.next(self.reconnect, event)

@@ -1,0 +1,87 @@
+"""Is the peer alive? When to probe it, and when to give it up (protocol.md, "Liveness")."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from ..config import HeartbeatConfig
+from ..machines import HEARTBEAT
+from ..timers import Timers
+from ..wire import HeartbeatHint
+from .timers import Timer
+
+DEFAULT_INTERVAL = 30.0
+DEFAULT_TIMEOUT = 5.0
+DEFAULT_MAX_MISSED = 3
+
+
+class Beat(StrEnum):
+    """What a heartbeat's deadline asks for."""
+
+    NOTHING = "nothing"
+    PROBE = "probe"
+    DEAD = "dead"
+
+
+class Liveness:
+    """Probes at a steady pace. Any complete frame is life; a byte is not."""
+
+    def __init__(self, config: HeartbeatConfig, timers: Timers[Timer]) -> None:
+        self._config = config
+        self._timers = timers
+        self.state = HEARTBEAT.initial
+        self.missed = 0
+        self.interval = DEFAULT_INTERVAL
+        self.timeout = DEFAULT_TIMEOUT
+        self.max_missed = config.max_missed or DEFAULT_MAX_MISSED
+        self._probes_out = 0
+        self._probed_at = 0.0
+
+    def start(self, hint: HeartbeatHint | None, now: float) -> None:
+        """Logged in: the configuration wins over the server's hint, the hint over the default."""
+        self.interval = self._config.interval or (hint.interval if hint else DEFAULT_INTERVAL)
+        self.timeout = self._config.timeout or (hint.timeout if hint else DEFAULT_TIMEOUT)
+        self._to("started")
+        self.missed = self._probes_out = 0
+        self._timers.set(Timer.HEARTBEAT_DUE, now + self.interval)
+
+    def stop(self) -> None:
+        """The link is gone, or going."""
+        if self.state != "stopped":
+            self._to("stopped_probing")
+        self._timers.cancel(Timer.HEARTBEAT_DUE, Timer.HEARTBEAT_ANSWER)
+
+    def due(self, now: float) -> Beat:
+        """HEARTBEAT_DUE came."""
+        self._timers.set(Timer.HEARTBEAT_DUE, now + self.interval)
+        return Beat.PROBE if self.state == "resting" else Beat.NOTHING
+
+    def unanswered(self, *, late: bool) -> Beat:
+        """HEARTBEAT_ANSWER came. If we were late ourselves, the peer gets another chance."""
+        if not late:
+            self.missed += 1
+            if self.missed >= self.max_missed:
+                return Beat.DEAD
+        return Beat.PROBE
+
+    def probed(self, now: float) -> None:
+        """A probe goes out now."""
+        self._to("probe_sent" if self.state == "resting" else "missed")
+        self._probes_out += 1
+        self._probed_at = now
+        self._timers.set(Timer.HEARTBEAT_ANSWER, now + self.timeout)
+
+    def life(self) -> None:
+        """A complete frame came in."""
+        if self.state == "awaiting":
+            self._to("life_seen")
+            self.missed = 0
+            self._timers.cancel(Timer.HEARTBEAT_ANSWER)
+
+    def answered(self, now: float) -> float | None:
+        """A probe's own answer: the round-trip time in seconds, if only one was out."""
+        out, self._probes_out = self._probes_out, 0
+        return now - self._probed_at if out == 1 else None
+
+    def _to(self, event: str) -> None:
+        self.state = HEARTBEAT.next(self.state, event)

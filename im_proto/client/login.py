@@ -1,0 +1,210 @@
+"""The log-in: what is asked, what the answer means, and which token is used.
+
+Everything here is a decision; `core` carries it out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from ..config import ClientConfig
+from ..errors import IMError, IMErrorCode
+from ..machines import AUTH
+from ..wire import AuthRequest, AuthResponse, ClientLimits, Outcome, ResumeFrom, outcome
+
+#: What this client can do of protocol.md section 2.
+CAPABILITIES: Final = ("seq", "batch")
+#: Log-ins in a row without an answer, or with 400, after which a plain one is tried.
+STRICT_AFTER: Final = 2
+
+
+class Answer(StrEnum):
+    """What an AUTH_RESPONSE comes down to."""
+
+    WELCOME = "welcome"
+    #: with another token it may work, and another token can be had
+    NEW_TOKEN = "new_token"  # noqa: S105 - no secret
+    #: trying again, as after any failure, may work
+    FAILED = "failed"
+    #: trying again won't help
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """The answer, and the error to tell if it isn't WELCOME."""
+
+    answer: Answer
+    error: IMError | None = None
+
+
+class Login:
+    """The client's token and its log-in on the present link."""
+
+    def __init__(self, config: ClientConfig, device_id: str) -> None:
+        self._config = config
+        self._device_id = device_id
+        self._fetches = not isinstance(config.token, str)
+        self.state = AUTH.initial
+        self.token: str | None = config.token if isinstance(config.token, str) else None
+        #: the FetchToken that is waited for
+        self.request = 0
+        #: the token whose log-in was gone when a message came; it is not tried a third time
+        self._doubted: str | None = None
+        #: a token is wanted in place of a refused one
+        self._replacing = False
+        #: the token came in place of a refused one, and has not logged in yet
+        self._fresh = False
+        #: … and no message was accepted with it yet
+        self._unproven = False
+        #: the next log-in is a plain one, to find out whether the server is strict
+        self._trying_plain = False
+        #: this server can't take section 2
+        self.plain = not config.extensions
+        self._unanswered = 0
+
+    def to(self, event: str) -> None:
+        """Move on in the auth machine."""
+        self.state = AUTH.next(self.state, event)
+
+    # ------------------------------------------------------------ the token
+
+    @property
+    def needs_fetch(self) -> bool:
+        """Is there no token, and a function that gets one?"""
+        return self.token is None and self._fetches
+
+    def take(self, token: str) -> None:
+        """The token function has answered."""
+        self.token = token
+        self._fresh = self._unproven = self._replacing
+        self._replacing = False
+
+    def replace(self, token: str) -> None:
+        """The application's own new token clears every doubt."""
+        self.token = token
+        self._doubted = None
+        self._replacing = self._fresh = self._unproven = False
+
+    def doubt(self) -> bool:
+        """The token was refused. Is there a way on: a function that can still be asked for one?
+
+        A token that came in place of a refused one and is refused as well ends the asking.
+        """
+        if not self._fetches or self._fresh:
+            return False
+        self.token = None
+        self._replacing = True
+        return True
+
+    def login_is_gone(self) -> bool:
+        """A message was answered with an auth code. May we log in again? Once per token."""
+        if self._unproven or self.token == self._doubted:
+            return False
+        self._doubted = self.token
+        if self._fetches:
+            self.token = None
+            self._replacing = True
+        return True
+
+    def message_accepted(self) -> None:
+        """The server has taken a message under this log-in: the token is good."""
+        self._unproven = False
+
+    # ------------------------------------------------------------ the request
+
+    def request_message(self, resume: ResumeFrom | None) -> AuthRequest:
+        """AUTH_REQUEST as this server can take it (protocol.md section 1, "Strict servers")."""
+        assert self.token is not None
+        if self._bare:
+            return AuthRequest(access_token=self.token)
+        if self.plain:
+            return AuthRequest(access_token=self.token, user_id=self._config.user_id)
+        return AuthRequest(
+            access_token=self.token,
+            user_id=self._config.user_id,
+            capabilities=list(CAPABILITIES),
+            device_id=self._device_id,
+            limits=ClientLimits(frame_bytes=self._config.message_bytes, batch=64),
+            resume=resume,
+        )
+
+    @property
+    def _bare(self) -> bool:
+        """accessToken alone: to a server that is, or may be, strict about unknown keys."""
+        return self._config.extensions and (self.plain or self._trying_plain)
+
+    @property
+    def asked_for_extensions(self) -> bool:
+        """Did, or will, the log-in of this link ask for section 2?"""
+        return not self.plain and not self._trying_plain
+
+    # ------------------------------------------------------------ the answer
+
+    def unanswered(self) -> None:
+        """The log-in of this link ended without AUTH_RESPONSE, or with 400."""
+        if self.plain:
+            return
+        if self._trying_plain:
+            self._trying_plain = False
+            self._unanswered = 0
+            return
+        self._unanswered += 1
+        self._trying_plain = self._unanswered >= STRICT_AFTER
+
+    def welcomed(self) -> bool:
+        """The log-in worked. Was it the plain one that was tried for lack of an answer?"""
+        self._unanswered = 0
+        self._fresh = False
+        strict, self._trying_plain = self._trying_plain, False
+        self.plain = self.plain or strict
+        return strict
+
+    def judge(self, response: AuthResponse) -> Judgement:
+        """What an answer comes down to."""
+        kind = outcome(response.code)
+        if kind is Outcome.SUCCESS:
+            return Judgement(answer=Answer.WELCOME)
+        words = response.message
+        if kind is Outcome.AUTH:
+            if self.doubt():
+                return Judgement(
+                    answer=Answer.NEW_TOKEN,
+                    error=IMError(
+                        IMErrorCode.TOKEN_INVALID,
+                        "the token was refused; the token function is asked for another",
+                        server_code=response.code,
+                        server_text=words,
+                        retryable=True,
+                        terminal=False,
+                    ),
+                )
+            code = IMErrorCode.TOKEN_INVALID if response.code == 40101 else IMErrorCode.AUTH_FAILED
+            text = "the server refused the token; give a new one with update_access_token()"
+        elif kind is Outcome.SERVER_ERROR:
+            error = IMError(
+                IMErrorCode.SERVER_ERROR,
+                "the server failed while logging in",
+                server_code=response.code,
+                server_text=words,
+            )
+            return Judgement(answer=Answer.FAILED, error=error)
+        elif response.code == 400 and self.asked_for_extensions:
+            self.unanswered()
+            error = IMError(
+                IMErrorCode.AUTH_FAILED,
+                "the server could not read the log-in",
+                server_code=response.code,
+                server_text=words,
+                retryable=True,
+                terminal=False,
+            )
+            return Judgement(answer=Answer.FAILED, error=error)
+        else:
+            code, text = IMErrorCode.AUTH_FAILED, "the server refused the log-in"
+        return Judgement(
+            answer=Answer.REFUSED,
+            error=IMError(code, text, server_code=response.code, server_text=words),
+        )

@@ -1,0 +1,229 @@
+"""Messages on their way out: order, window, and what is known of each.
+
+The unit of order is the conversation, that is the recipient. A message leaves here in one of four
+ways: accepted, rejected, cancelled, or in doubt.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+from ..machines import DELIVERY
+from ..wire import UserId
+
+
+class Outgoing:
+    """One message that has no end yet."""
+
+    __slots__ = (
+        "content",
+        "message_type",
+        "msg_id",
+        "not_before",
+        "ref",
+        "renumbered",
+        "sends",
+        "sent_at",
+        "session_id",
+        "state",
+        "to_user",
+    )
+
+    def __init__(
+        self,
+        *,
+        ref: int,
+        msg_id: int,
+        to_user: UserId,
+        content: str,
+        message_type: str,
+        session_id: int | None,
+    ) -> None:
+        self.ref = ref
+        self.msg_id = msg_id
+        self.to_user = to_user
+        self.content = content
+        self.message_type = message_type
+        self.session_id = session_id
+        self.state = DELIVERY.initial
+        #: how often it was handed to a transport
+        self.sends = 0
+        self.sent_at = 0.0
+        #: a plain server asked for patience until then
+        self.not_before: float | None = None
+        #: it has a new msgId after a 40900; that happens once
+        self.renumbered = False
+
+    def to(self, event: str) -> None:
+        """Move on in its machine.
+
+        Raises:
+            LocalProtocolError: the machine doesn't allow it.
+        """
+        self.state = DELIVERY.next(self.state, event)
+
+
+class _Conversation:
+    __slots__ = ("in_flight", "listed", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: deque[Outgoing] = deque()
+        self.in_flight = 0
+        #: it stands in the ring of conversations that may send
+        self.listed = False
+
+
+class Outbox:
+    """All messages without an end, in conversations that take turns."""
+
+    def __init__(self) -> None:
+        self._by_ref: dict[int, Outgoing] = {}
+        self._conversations: dict[UserId, _Conversation] = {}
+        self._ring: deque[UserId] = deque()
+        #: by msgId, in the order they were handed over
+        self._in_flight: dict[int, Outgoing] = {}
+        #: conversations that wait for a retry's time
+        self._resting: dict[UserId, float] = {}
+        #: 1 against a plain server; None: no limit per conversation
+        self.per_conversation: int | None = 1
+
+    def __len__(self) -> int:
+        return len(self._by_ref)
+
+    def __contains__(self, ref: int) -> bool:
+        return ref in self._by_ref
+
+    @property
+    def in_flight(self) -> int:
+        """How many were handed over on this link and are unanswered."""
+        return len(self._in_flight)
+
+    def get(self, ref: int) -> Outgoing | None:
+        """The message of that ref, if it has no end yet."""
+        return self._by_ref.get(ref)
+
+    def unanswered(self, msg_id: int) -> Outgoing | None:
+        """The message in flight with that msgId."""
+        return self._in_flight.get(msg_id)
+
+    def all_unanswered(self) -> Iterator[Outgoing]:
+        """What is in flight, the oldest first."""
+        return iter(self._in_flight.values())
+
+    @property
+    def oldest(self) -> Outgoing | None:
+        """The message that has been in flight longest."""
+        return next(iter(self._in_flight.values()), None)
+
+    def ahead_of(self, message: Outgoing) -> int:
+        """How many of its conversation go before it."""
+        conversation = self._conversations[message.to_user]
+        if message.state == "in_flight":
+            return 0
+        return conversation.in_flight + conversation.waiting.index(message)
+
+    def add(self, message: Outgoing) -> None:
+        """Take a new message, behind the others of its conversation."""
+        self._by_ref[message.ref] = message
+        self._conversations.setdefault(message.to_user, _Conversation()).waiting.append(message)
+        self._list(message.to_user)
+
+    def take(self, now: float, *, window: int) -> Outgoing | None:
+        """The next message that may be handed over; None when the window is full or none may."""
+        if len(self._in_flight) >= window or not self._ring:
+            return None
+        user = self._ring.popleft()
+        conversation = self._conversations[user]
+        conversation.listed = False
+        message = conversation.waiting.popleft()
+        message.to("handed_over")
+        message.sends += 1
+        message.sent_at = now
+        message.not_before = None
+        conversation.in_flight += 1
+        self._in_flight[message.msg_id] = message
+        self._list(user)
+        return message
+
+    def finish(self, message: Outgoing, event: str) -> None:
+        """It has its end: `acked`, `refused`, `cancel` or `certainty_lost`."""
+        was = message.state
+        message.to(event)
+        if was == "in_flight":
+            self._land(message)
+        else:
+            self._conversations[message.to_user].waiting.remove(message)
+        del self._by_ref[message.ref]
+        conversation = self._conversations[message.to_user]
+        if not conversation.waiting and not conversation.in_flight:
+            del self._conversations[message.to_user]
+            self._resting.pop(message.to_user, None)
+            if conversation.listed:
+                self._ring.remove(message.to_user)
+        else:
+            self._list(message.to_user)
+
+    def retry(self, message: Outgoing, not_before: float) -> None:
+        """Back to the front of its conversation, which rests until `not_before`."""
+        message.to("retry_asked")
+        self._land(message)
+        message.not_before = not_before
+        self._conversations[message.to_user].waiting.appendleft(message)
+        self._resting[message.to_user] = not_before
+        self._list(message.to_user)
+
+    def renumber(self, message: Outgoing, msg_id: int) -> None:
+        """Back to the front under a new msgId (protocol.md section 2, code 40900)."""
+        message.to("renumbered")
+        self._land(message)
+        message.renumbered = True
+        message.msg_id = msg_id
+        self._conversations[message.to_user].waiting.appendleft(message)
+        self._list(message.to_user)
+
+    def link_lost(self) -> None:
+        """All that was in flight goes back to the front of its conversation, in order."""
+        for message in reversed(self._in_flight.values()):
+            message.to("link_lost")
+            conversation = self._conversations[message.to_user]
+            conversation.in_flight = 0
+            conversation.waiting.appendleft(message)
+        returned = dict.fromkeys(message.to_user for message in self._in_flight.values())
+        self._in_flight.clear()
+        for user in returned:
+            self._list(user)
+
+    def wake(self, now: float) -> None:
+        """Conversations whose rest is over may send again."""
+        for user in [user for user, at in self._resting.items() if at <= now]:
+            del self._resting[user]
+            self._list(user)
+
+    def next_wake(self) -> float | None:
+        """When the first rest is over."""
+        return min(self._resting.values(), default=None)
+
+    def relist(self) -> None:
+        """Look at every conversation again: `per_conversation` has changed."""
+        for user in self._conversations:
+            self._list(user)
+
+    def _land(self, message: Outgoing) -> None:
+        del self._in_flight[message.msg_id]
+        self._conversations[message.to_user].in_flight -= 1
+
+    def _list(self, user: UserId) -> None:
+        conversation = self._conversations[user]
+        limit = self.per_conversation
+        may = (
+            bool(conversation.waiting)
+            and user not in self._resting
+            and (limit is None or conversation.in_flight < limit)
+        )
+        if may and not conversation.listed:
+            conversation.listed = True
+            self._ring.append(user)
+        elif not may and conversation.listed:
+            conversation.listed = False
+            self._ring.remove(user)

@@ -1,0 +1,128 @@
+"""What becomes of the messages that come in: repeats, holes, and telling the server how far."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..config import ClientConfig
+from ..timers import Timers
+from ..wire import AuthData, ChatAck, ChatRedirectToUser, SyncRequest, SyncResponse
+from . import events as ev
+from .effects import Effects, Trouble
+from .incoming import Inbox, Seen
+from .timers import Timer
+
+#: Handled messages are acknowledged at once when no other is being handled, else in such steps.
+ACK_EVERY: Final = 32
+
+
+class Receiving:
+    """The incoming half of a client."""
+
+    def __init__(self, config: ClientConfig, fx: Effects, timers: Timers[Timer]) -> None:
+        self._config = config
+        self._fx = fx
+        self._timers = timers
+        self._numbered = False
+        self._syncing = False
+        #: where the last hole was, and how often it was met there without progress
+        self._hole = (-1, 0)
+        self.inbox = Inbox(config.known_pairs)
+
+    def online(self, data: AuthData, *, numbered: bool) -> bool:
+        """Logged in; `numbered`: the server granted `seq`. Did it resume where we were?"""
+        self._numbered = numbered and data.epoch is not None
+        self._syncing = False
+        if not self._numbered or data.epoch is None:
+            return False
+        if data.resume == "reset":
+            self._reset(data.epoch, data.oldest or 1)
+            return False
+        self.inbox.logged_in(data.epoch, data.seq)
+        if data.resume == "recovered":
+            self._fx.counters.resumed += 1
+            return True
+        return False
+
+    def offline(self) -> None:
+        """The link is gone."""
+        self._numbered = self._syncing = False
+        self._timers.cancel(Timer.SYNC)
+
+    def pushed(self, push: ChatRedirectToUser) -> Trouble | None:
+        """A message came in."""
+        seen = self.inbox.look_at(push)
+        if seen is Seen.HOLE:
+            trouble = self._repair(push)
+            if trouble is not None or self._syncing:
+                return trouble
+            seen = self.inbox.look_at(push)
+        if seen is Seen.REPEAT:
+            self._fx.counters.duplicates_suppressed += 1
+            self._fx.notify(
+                ev.DuplicateSuppressed(msg_id=push.msg_id, from_user=push.from_user, seq=push.seq)
+            )
+            return None
+        delivery = self.inbox.deliver(push)
+        self._fx.counters.received += 1
+        self._fx.notify(
+            ev.MessageReceived(
+                delivery=delivery,
+                content=push.content,
+                from_user=push.from_user,
+                session_id=push.session_id,
+                msg_id=push.msg_id,
+                message_type=push.message_type or "text",
+                timestamp=push.timestamp,
+                seq=push.seq,
+            )
+        )
+        return None
+
+    def synced(self, response: SyncResponse) -> None:
+        """SYNC_RESPONSE came: the pushes go on behind the hole, or from the oldest held."""
+        if not self._syncing:
+            return
+        self._syncing = False
+        self._timers.cancel(Timer.SYNC)
+        if response.status == "reset" and self.inbox.epoch is not None:
+            self._reset(response.epoch or self.inbox.epoch, response.oldest)
+
+    def sync_overdue(self) -> Trouble:
+        """SYNC_REQUEST was not answered: no progress."""
+        self._hole = (self._hole[0], self._hole[1] + 1)
+        return Trouble.RECONNECT
+
+    def acknowledge(self, *, at_once: bool = False) -> None:
+        """Tell the server how far the application is, not for every message alone."""
+        inbox = self.inbox
+        behind = inbox.handled - inbox.acked
+        if not self._numbered or behind <= 0:
+            return
+        if at_once or not inbox.unhandled or behind >= ACK_EVERY:
+            inbox.acked = inbox.handled
+            self._fx.say(ChatAck(seq=inbox.handled))
+
+    def _repair(self, push: ChatRedirectToUser) -> Trouble | None:
+        """A hole: ask once; without progress reconnect; then go on without (section 2)."""
+        if self._syncing:
+            return None
+        at = self.inbox.received or 0
+        place, times = self._hole
+        times = times + 1 if place == at else 1
+        self._hole = (at, times)
+        if times == 1:
+            self._syncing = True
+            self._timers.set(Timer.SYNC, self._fx.now + self._config.timeouts.ack)
+            self._fx.say(SyncRequest(after=at))
+            return None
+        if times == 2:
+            return Trouble.RECONNECT
+        assert push.seq is not None
+        self.inbox.skip_to(push.seq)
+        self._fx.notify(ev.MessagesMayBeMissing(oldest=push.seq))
+        return None
+
+    def _reset(self, epoch: str, oldest: int) -> None:
+        self.inbox.reset(epoch, oldest)
+        self._fx.notify(ev.MessagesMayBeMissing(oldest=oldest))

@@ -1,0 +1,63 @@
+"""Every deadline that a client's engine may be waiting for, in one table."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+from ..timers import Timers
+
+
+class Timer(StrEnum):
+    """The names of the deadlines. The value is what `explain()` calls it."""
+
+    TOKEN = "the token function's answer"  # noqa: S105 - no secret
+    """The application's token function was asked and has not answered."""
+    CONNECT = "the transport and the WebSocket upgrade"
+    """From the wish for a transport to the upgrade; absolute."""
+    AUTH = "the answer to the log-in"
+    """AUTH_REQUEST is out."""
+    HEARTBEAT_DUE = "the next heartbeat"
+    """Time to probe; goes on at a steady pace while logged in."""
+    HEARTBEAT_ANSWER = "a sign of life"
+    """A probe is out; nothing complete was heard since."""
+    PARTIAL = "the rest of a message"
+    """A frame or message has begun to come in; absolute."""
+    ACK = "the answer to the oldest message"
+    """The oldest message in flight is unanswered."""
+    RETRY = "the next try of a message"
+    """A plain server answered a message with a server error."""
+    SYNC = "the repair of a hole"
+    """SYNC_REQUEST is out."""
+    RECONNECT = "the next attempt"
+    """The delay before the next attempt to connect."""
+    CLOSE = "the peer's close"
+    """Our close frame is out; absolute."""
+
+
+#: Deadlines that condemn somebody; see `im_proto.timers.LATE`.
+JUDGES: Final = frozenset(
+    {
+        Timer.CONNECT,
+        Timer.AUTH,
+        Timer.HEARTBEAT_ANSWER,
+        Timer.PARTIAL,
+        Timer.ACK,
+        Timer.SYNC,
+    }
+)
+#: Deadlines that mean nothing once the link is gone.
+OF_THE_LINK: Final = (
+    Timer.CONNECT,
+    Timer.AUTH,
+    Timer.HEARTBEAT_DUE,
+    Timer.HEARTBEAT_ANSWER,
+    Timer.PARTIAL,
+    Timer.ACK,
+    Timer.SYNC,
+)
+
+
+def client_timers() -> Timers[Timer]:
+    """An empty table."""
+    return Timers(JUDGES)
