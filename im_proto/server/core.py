@@ -1,0 +1,680 @@
+"""One connection at the server, on whole text frames: `ServerCore`.
+
+It reads the peer's messages, answers what it can answer alone (heartbeats, bad forms), asks the
+hub for the rest, and keeps this connection's deadlines. It stores nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from ..config import ServerConfig
+from ..errors import LocalProtocolError
+from ..machines import SERVER_CONNECTION
+from ..timers import GRACE, Timers
+from ..wire import (
+    AuthData,
+    AuthRequest,
+    AuthResponse,
+    BadFrame,
+    ChatAck,
+    ChatError,
+    ChatReadReceipt,
+    ChatReadReceiptResponse,
+    ChatRedirectToUser,
+    ChatSendResponse,
+    ChatSendToAll,
+    ChatSendToOne,
+    Dialect,
+    HeartbeatHint,
+    HeartbeatRequest,
+    HeartbeatResponse,
+    Incoming,
+    Invocation,
+    Kick,
+    Malformed,
+    Message,
+    ServerLimits,
+    SyncRequest,
+    SyncResponse,
+    check_content,
+    codes,
+)
+from ..wire.packing import pack
+from . import actions as act
+from . import inputs as inp
+from . import talk
+from .records import PLAIN
+
+#: What this server can grant of protocol.md section 2.
+CAPABILITIES: Final = ("seq", "batch")
+
+
+class Timer(StrEnum):
+    """A connection's deadlines."""
+
+    HANDSHAKE = "the upgrade request"
+    """From the first byte to the end of the upgrade request; absolute."""
+    AUTH = "the log-in"
+    """From the upgrade to the log-in's end; absolute."""
+    PING = "the next ping"
+    """A peer that was silent for an interval is pinged."""
+    IDLE = "a sign of life"
+    """A peer that is silent for several intervals is gone."""
+    PARTIAL = "the rest of a message"
+    """A frame or message has begun to come in; absolute."""
+    STALL = "an ack, or room to write"
+    """Writing is blocked; neither an ack nor a byte of room so far."""
+    CLOSE = "the peer's close"
+    """Our close frame is out; absolute."""
+
+
+_JUDGES: Final = frozenset({Timer.HANDSHAKE, Timer.AUTH, Timer.IDLE, Timer.PARTIAL, Timer.STALL})
+
+# ---- inputs of ServerCore only: what the framing, or an ASGI server, has seen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpgradeAsked:
+    """The upgrade request is complete and good."""
+
+    connection: int
+    target: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextReceived:
+    """A whole text message came in."""
+
+    connection: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlReceived:
+    """A whole ping or pong came in; `pong` is a pong's payload."""
+
+    connection: int
+    pong: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartialChanged:
+    """A message has begun to come in and is not complete (True), or nothing is half here."""
+
+    connection: int
+    partial: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerClosed:
+    """The peer's close frame came in; 1005 stands for one without a code."""
+
+    connection: int
+    code: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FramingViolated:
+    """The peer broke RFC 6455 or a limit; with `handshake`, `code` is an HTTP status."""
+
+    connection: int
+    code: int
+    reason: str
+    handshake: bool = False
+
+
+CoreInput = (
+    inp.ConnectionLost
+    | inp.WriteBlocked
+    | inp.WriteReady
+    | inp.TokenVerified
+    | inp.TokenRefused
+    | inp.TimePassed
+    | UpgradeAsked
+    | TextReceived
+    | ControlReceived
+    | PartialChanged
+    | PeerClosed
+    | FramingViolated
+    | talk.SendTo
+)
+
+# ---- actions of ServerCore only
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptUpgrade:
+    """Answer the upgrade request with 101."""
+
+    connection: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefuseUpgrade:
+    """Answer the upgrade request with an HTTP error."""
+
+    connection: int
+    status: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendText:
+    """Send one text message."""
+
+    connection: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendPing:
+    """Send a ping."""
+
+    connection: int
+    payload: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendClose:
+    """Send a close frame."""
+
+    connection: int
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TellHub:
+    """Give this to the hub."""
+
+    talk: talk.ToHub
+
+
+CoreAction = (
+    act.CloseTransport
+    | act.AbortTransport
+    | act.PauseReading
+    | act.ResumeReading
+    | act.Authenticate
+    | AcceptUpgrade
+    | RefuseUpgrade
+    | SendText
+    | SendPing
+    | SendClose
+    | TellHub
+)
+
+
+class ServerCore:
+    """See the module.
+
+    Args:
+        connection: its name.
+        config: limits and timeouts.
+        now: seconds on a monotonic clock; the same clock as in every later call.
+        wall_offset: wall clock minus `now`, in seconds.
+    """
+
+    def __init__(
+        self, connection: int, config: ServerConfig, *, now: float, wall_offset: float
+    ) -> None:
+        self.connection = connection
+        self.config = config
+        self.state = SERVER_CONNECTION.initial
+        self.wall_offset = wall_offset
+        self._now = now
+        self._out: list[CoreAction] = []
+        self._envelopes: list[str] = []
+        self._dialect: Dialect = Invocation("server")
+        self._timers: Timers[Timer] = Timers(_JUDGES)
+        self._timers.set(Timer.HANDSHAKE, now + config.handshake_timeout)
+        self._heard = now
+        self._asked: AuthRequest | None = None
+        self._verified: inp.TokenVerified | None = None
+        self._device = PLAIN
+        self._granted: frozenset[str] = frozenset()
+        self._extended = False
+        self._peer_batch = 1
+        self._peer_frame_bytes = config.message_bytes
+        self._pushed = 0
+
+    def step(self, *events: CoreInput, now: float) -> list[CoreAction]:
+        """Take inputs that belong together; return what is to be done about them, in order.
+
+        What several inputs want said goes out in as few frames as the peer allows.
+        """
+        self._now = max(now, self._now)
+        for event in events:
+            if self.state == "closed":
+                break
+            handler = _HANDLERS.get(type(event))
+            if handler is None:
+                raise LocalProtocolError(f"{type(event).__name__} is not an input of a connection")
+            handler(self, event)
+        self._flush()
+        out, self._out = self._out, []
+        return out
+
+    def next_deadline(self) -> float | None:
+        """When to call `step(TimePassed())` at the latest."""
+        return self._timers.next()
+
+    # ------------------------------------------------------------ the upgrade
+
+    def _on_upgrade(self, asked: UpgradeAsked) -> None:
+        path = asked.target.partition("?")[0]
+        if path != self.config.path:
+            self._refuse(404, f"no WebSocket at this path; it is at {self.config.path}")
+            return
+        self._to("upgraded")
+        self._timers.cancel(Timer.HANDSHAKE)
+        self._timers.set(Timer.AUTH, self._now + self.config.auth_timeout)
+        self._life()
+        self._timers.set(Timer.IDLE, self._now + self._idle_after)
+        self._timers.set(Timer.PING, self._now + self.config.heartbeat_interval)
+        self._do(AcceptUpgrade(connection=self.connection))
+
+    def _refuse(self, status: int, reason: str) -> None:
+        self._to("close_started")
+        self._timers.cancel(Timer.HANDSHAKE)
+        self._timers.set(Timer.CLOSE, self._now + self.config.close_timeout)
+        self._do(RefuseUpgrade(connection=self.connection, status=status, reason=reason))
+        self._do(act.CloseTransport(connection=self.connection))
+
+    # ------------------------------------------------------------ what comes in
+
+    def _on_text(self, received: TextReceived) -> None:
+        self._life()
+        if self.state in ("closing", "draining"):
+            return
+        try:
+            messages = self._dialect.decode(
+                received.text, batch=self.config.batch if "batch" in self._granted else 0
+            )
+        except BadFrame as bad:
+            self._end(bad.close_code, bad.reason)
+            return
+        for message in messages:
+            if self.state in ("closing", "draining"):
+                return
+            self._dispatch(message)
+
+    def _dispatch(self, message: Incoming) -> None:
+        if isinstance(message, Malformed):
+            self._on_malformed(message)
+        elif isinstance(message, HeartbeatRequest):
+            self._say(HeartbeatResponse())
+        elif isinstance(message, AuthRequest):
+            self._on_auth(message)
+        elif not isinstance(message, Message):
+            return  # of a type that this side doesn't know: no failure
+        elif self.state != "online":
+            msg_id = getattr(message, "msg_id", None)
+            self._say(ChatError(code=codes.NOT_LOGGED_IN, message="log in first", msg_id=msg_id))
+        elif isinstance(message, ChatSendToOne | ChatSendToAll):
+            self._on_send(message)
+        elif isinstance(message, ChatAck):
+            self._acknowledged(message.seq)
+        elif isinstance(message, SyncRequest):
+            self._tell(talk.SyncAsked(connection=self.connection, after=message.after))
+        elif isinstance(message, ChatReadReceipt):
+            self._say(ChatReadReceiptResponse(msg_id=message.msg_id, code=codes.OK))
+
+    def _on_malformed(self, message: Malformed) -> None:
+        if message.kind == AuthRequest.kind:
+            self._say(AuthResponse(code=codes.BAD_REQUEST, message=message.reason))
+            self._end(1008, "AUTH_REQUEST can't be read")
+            return
+        self._say(ChatError(code=codes.BAD_REQUEST, message=message.reason, msg_id=message.msg_id))
+
+    def _on_send(self, message: ChatSendToOne | ChatSendToAll) -> None:
+        try:
+            check_content(message.content, self.config.content_units)
+        except ValueError as error:
+            self._say(
+                ChatSendResponse(msg_id=message.msg_id, code=codes.BAD_REQUEST, message=str(error))
+            )
+            return
+        if isinstance(message, ChatSendToAll):
+            self._tell(talk.BroadcastAsked(connection=self.connection, message=message))
+        else:
+            self._tell(talk.Submitted(connection=self.connection, message=message))
+
+    def _on_control(self, control: ControlReceived) -> None:
+        self._life()
+        if control.pong is None or self.state != "online" or "seq" in self._granted:
+            return
+        # a plain peer's ack: the bytes before our ping have arrived (section 1, "Plain clients")
+        if control.pong.isdigit() and len(control.pong) <= 19:
+            seq = int(control.pong)
+            if seq <= self._pushed:
+                self._acknowledged(seq)
+
+    def _acknowledged(self, seq: int) -> None:
+        if self._timers.get(Timer.STALL) is not None:
+            self._timers.set(Timer.STALL, self._now + self.config.stall_timeout)
+        self._tell(talk.Acknowledged(connection=self.connection, seq=seq))
+
+    def _on_partial(self, changed: PartialChanged) -> None:
+        if not changed.partial:
+            self._timers.cancel(Timer.PARTIAL)
+        elif self._timers.get(Timer.PARTIAL) is None:
+            self._timers.set(Timer.PARTIAL, self._now + self.config.partial_timeout)
+
+    def _life(self) -> None:
+        self._heard = self._now
+
+    @property
+    def _idle_after(self) -> float:
+        return self.config.heartbeat_interval * self.config.idle_intervals
+
+    # ------------------------------------------------------------ the log-in
+
+    def _on_auth(self, request: AuthRequest) -> None:
+        if self.state != "unauthenticated":
+            self._say(AuthResponse(code=codes.BAD_REQUEST, message="logged in already"))
+            return
+        self._to("auth_received")
+        self._asked = request
+        self._do(act.Authenticate(connection=self.connection, token=request.access_token))
+
+    def _on_verified(self, verified: inp.TokenVerified) -> None:
+        if self.state != "verifying":
+            return
+        asked = self._asked
+        assert asked is not None
+        if asked.user_id is not None and asked.user_id != verified.user:
+            self._refuse_login(codes.TOKEN_INVALID, "the token is another user's")
+            return
+        self._to("token_verified")
+        self._verified = verified
+        self._extended = asked.capabilities is not None
+        wanted = set(asked.capabilities or ())
+        self._device = (asked.device_id or PLAIN) if self._extended else PLAIN
+        # without a device there is no cursor to number pushes against
+        can = CAPABILITIES if self._device != PLAIN else ("batch",)
+        self._granted = frozenset(wanted.intersection(can))
+        if "batch" in self._granted and asked.limits is not None:
+            self._peer_batch = min(asked.limits.batch or 1, self.config.batch)
+            self._peer_frame_bytes = min(
+                asked.limits.frame_bytes or self.config.message_bytes, self.config.message_bytes
+            )
+        self._tell(
+            talk.LoginAsked(
+                connection=self.connection,
+                user=verified.user,
+                roles=verified.roles,
+                device=self._device,
+                numbered="seq" in self._granted,
+                resume=asked.resume if "seq" in self._granted else None,
+            )
+        )
+
+    def _on_refused(self, refused: inp.TokenRefused) -> None:
+        if self.state == "verifying":
+            self._refuse_login(refused.code, refused.reason)
+
+    def _refuse_login(self, code: int, reason: str) -> None:
+        self._say(AuthResponse(code=code, message=reason))
+        if codes.outcome(code) is codes.Outcome.SERVER_ERROR:
+            self._end(1013, "the authenticator is unavailable")
+        else:
+            self._end(4001, reason)
+
+    def _on_logged_in(self, login: talk.LoggedIn) -> None:
+        if self.state != "logging_in":
+            return
+        self._to("logged_in")
+        self._timers.cancel(Timer.AUTH)
+        verified, config = self._verified, self.config
+        assert verified is not None
+        self._pushed = login.base
+        # strict in what is sent: a plain peer gets nothing of section 2
+        data = AuthData(user_id=verified.user, username=verified.username or str(verified.user))
+        if self._extended:
+            numbered = "seq" in self._granted
+            data = AuthData(
+                user_id=data.user_id,
+                username=data.username,
+                device_id=self._device or None,
+                capabilities=sorted(self._granted),
+                server_time=self._wall_ms,
+                expires_in=verified.expires_in,
+                last_msg_id=login.last_msg_id,
+                resume=login.resume if numbered else None,
+                epoch=login.epoch if numbered else None,
+                oldest=login.oldest if login.resume == "reset" else None,
+                seq=login.base if numbered else None,
+                heartbeat=HeartbeatHint(
+                    interval=config.heartbeat_interval, timeout=config.heartbeat_timeout
+                ),
+                limits=ServerLimits(
+                    frame_bytes=config.message_bytes,
+                    batch=config.batch,
+                    content_units=config.content_units,
+                    in_flight=config.in_flight,
+                    unacked=config.unacked,
+                    dedupe_seconds=config.dedupe_seconds,
+                ),
+            )
+        self._say(AuthResponse(code=codes.OK, message="", data=data))
+        self._flush(alone=True)
+
+    # ------------------------------------------------------------ what the hub says
+
+    def _on_hub(self, said: talk.SendTo) -> None:
+        what = said.talk
+        if isinstance(what, talk.End):
+            self._on_end(what)
+        elif self.state == "closing":
+            return
+        elif isinstance(what, talk.Answer):
+            self._on_answer(what)
+        elif isinstance(what, talk.Push):
+            self._on_push(what)
+        elif isinstance(what, talk.LoggedIn):
+            self._on_logged_in(what)
+        elif isinstance(what, talk.PushUnstored):
+            self._say(
+                ChatRedirectToUser.model_construct(
+                    content=what.content,
+                    msg_id=what.msg_id,
+                    from_user=what.from_user,
+                    timestamp=what.timestamp,
+                    message_type="text",
+                )
+            )
+        elif isinstance(what, talk.Synced):
+            self._say(
+                SyncResponse(
+                    status="recovered" if what.recovered else "reset",
+                    oldest=what.oldest,
+                    epoch=what.epoch,
+                )
+            )
+        elif isinstance(what, talk.Pause):
+            pause = act.PauseReading if what.paused else act.ResumeReading
+            self._do(pause(connection=self.connection))
+        elif self.state == "online":  # Drain
+            self._to("drain")
+            self._do(act.PauseReading(connection=self.connection))
+
+    def _on_answer(self, answer: talk.Answer) -> None:
+        self._say(
+            ChatSendResponse(
+                msg_id=answer.msg_id,
+                code=answer.code,
+                message=answer.text,
+                session_id=answer.session_id,
+                timestamp=answer.timestamp if self._extended else None,
+            )
+        )
+
+    def _on_push(self, push: talk.Push) -> None:
+        numbered = "seq" in self._granted
+        for entry in push.entries:
+            self._say(
+                ChatRedirectToUser.model_construct(
+                    content=entry.content,
+                    msg_id=entry.msg_id,
+                    from_user=entry.from_user,
+                    session_id=entry.session_id,
+                    message_type=entry.message_type,
+                    timestamp=entry.timestamp,
+                    seq=entry.seq if numbered else None,
+                )
+            )
+        self._pushed = push.entries[-1].seq
+        if not numbered:
+            self._flush()
+            payload = str(self._pushed).encode()
+            self._do(SendPing(connection=self.connection, payload=payload))
+
+    def _on_end(self, end: talk.End) -> None:
+        if self._extended and self.state in ("online", "draining"):
+            self._say(Kick(reason=end.reason, reconnect=end.reconnect, retry_after=end.retry_after))
+        self._end(end.code, end.reason, tell_hub=False)
+
+    # ------------------------------------------------------------ the end
+
+    def _on_peer_closed(self, closed: PeerClosed) -> None:
+        if self.state == "closing":
+            self._do(act.CloseTransport(connection=self.connection))
+            return
+        self._end(1000 if closed.code == 1005 else closed.code, "")
+        self._do(act.CloseTransport(connection=self.connection))
+
+    def _on_violation(self, violated: FramingViolated) -> None:
+        if violated.handshake and self.state == "handshaking":
+            self._refuse(violated.code, violated.reason)
+        elif self.state == "closing":
+            self._do(act.AbortTransport(connection=self.connection))
+            self._gone()
+        else:
+            self._end(violated.code, violated.reason)
+            self._do(act.CloseTransport(connection=self.connection))
+
+    def _end(self, code: int, reason: str, *, tell_hub: bool = True) -> None:
+        """Send a close frame; the peer's close, or the timer, ends the transport."""
+        if self.state in ("closing", "closed"):
+            return
+        if self.state == "handshaking":
+            self._refuse(503, reason)
+            return
+        self._flush()
+        if tell_hub:
+            self._leave()
+        self._to("close_started")
+        self._timers.cancel(*Timer)
+        self._timers.set(Timer.CLOSE, self._now + self.config.close_timeout)
+        self._do(SendClose(connection=self.connection, code=code, reason=reason))
+        # a paused peer's close frame would never be read
+        self._do(act.ResumeReading(connection=self.connection))
+
+    def _on_lost(self, _: inp.ConnectionLost) -> None:
+        self._leave()
+        self._gone()
+
+    def _leave(self) -> None:
+        if self.state in ("logging_in", "online", "draining"):
+            self._tell(talk.Left(connection=self.connection))
+
+    def _gone(self) -> None:
+        self._to("transport_ended")
+        self._timers.cancel(*Timer)
+        self._envelopes.clear()
+
+    # ------------------------------------------------------------ time and writing
+
+    def _on_time(self, _: inp.TimePassed) -> None:
+        for timer, late in self._timers.pop_due(self._now):
+            if self.state == "closed":
+                return
+            if late:
+                # it was us who slept: read the socket once before the peer is judged
+                self._timers.set(timer, self._now + GRACE)
+            else:
+                self._on_deadline(timer)
+
+    def _on_deadline(self, timer: Timer) -> None:
+        config = self.config
+        if timer is Timer.PING:
+            silent = self._now - self._heard
+            if silent >= config.heartbeat_interval:
+                self._do(SendPing(connection=self.connection))
+                silent = 0.0
+            self._timers.set(Timer.PING, self._now + config.heartbeat_interval - silent)
+        elif timer is Timer.IDLE:
+            if self._heard + self._idle_after > self._now:
+                self._timers.set(Timer.IDLE, self._heard + self._idle_after)
+            else:
+                self._abort()
+        elif timer is Timer.HANDSHAKE:
+            self._refuse(408, "the upgrade request took too long")
+        elif timer is Timer.AUTH:
+            self._end(4002, "no log-in in time")
+        elif timer is Timer.PARTIAL:
+            self._end(1008, "half a message, and then nothing")
+        elif timer is Timer.STALL:
+            self._end(4008, "neither an ack nor room to write")
+        elif timer is Timer.CLOSE:
+            self._abort()
+
+    def _abort(self) -> None:
+        self._leave()
+        self._do(act.AbortTransport(connection=self.connection))
+        self._gone()
+
+    def _on_write_blocked(self, _: inp.WriteBlocked) -> None:
+        if self.state in ("online", "draining"):
+            self._timers.set(Timer.STALL, self._now + self.config.stall_timeout)
+            self._tell(talk.WritingBlocked(connection=self.connection, blocked=True))
+
+    def _on_write_ready(self, _: inp.WriteReady) -> None:
+        if self.state in ("online", "draining"):
+            self._timers.cancel(Timer.STALL)
+            self._tell(talk.WritingBlocked(connection=self.connection, blocked=False))
+
+    def _say(self, message: Message) -> None:
+        self._envelopes.append(self._dialect.encode(message))
+
+    def _flush(self, *, alone: bool = False) -> None:
+        if not self._envelopes:
+            return
+        envelopes, self._envelopes = self._envelopes, []
+        batch = self._peer_batch if self.state in ("online", "draining") and not alone else 1
+        for frame in pack(envelopes, batch=batch, frame_bytes=self._peer_frame_bytes):
+            self._do(SendText(connection=self.connection, text=self._dialect.join(frame)))
+
+    def _tell(self, what: talk.ToHub) -> None:
+        self._do(TellHub(talk=what))
+
+    def _do(self, action: CoreAction) -> None:
+        self._out.append(action)
+
+    def _to(self, event: str) -> None:
+        self.state = SERVER_CONNECTION.next(self.state, event)
+
+    @property
+    def _wall_ms(self) -> int:
+        return int((self._now + self.wall_offset) * 1000)
+
+
+_HANDLERS: Final[dict[type, Any]] = {
+    inp.ConnectionLost: ServerCore._on_lost,
+    inp.WriteBlocked: ServerCore._on_write_blocked,
+    inp.WriteReady: ServerCore._on_write_ready,
+    inp.TokenVerified: ServerCore._on_verified,
+    inp.TokenRefused: ServerCore._on_refused,
+    inp.TimePassed: ServerCore._on_time,
+    UpgradeAsked: ServerCore._on_upgrade,
+    TextReceived: ServerCore._on_text,
+    ControlReceived: ServerCore._on_control,
+    PartialChanged: ServerCore._on_partial,
+    PeerClosed: ServerCore._on_peer_closed,
+    FramingViolated: ServerCore._on_violation,
+    talk.SendTo: ServerCore._on_hub,
+}

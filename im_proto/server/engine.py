@@ -1,0 +1,126 @@
+"""`ServerEngine`: one connection of the server, the core and its framing joined."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..config import ServerConfig
+from ..framing import (
+    CloseFrame,
+    FrameEvent,
+    Framing,
+    HandshakeRequested,
+    PingFrame,
+    PongFrame,
+    TextFrame,
+    Violation,
+)
+from ..limits import FrameLimits
+from . import actions as act
+from . import core as c
+from . import inputs as inp
+
+Action = act.ConnectionAction | c.TellHub
+
+
+class ServerEngine:
+    """Bytes, the hub's words and time in; bytes and words for the hub out.
+
+    Args:
+        connection: its name.
+        config: limits and timeouts.
+        now: seconds on a monotonic clock; the same clock as in every later call.
+        wall_offset: wall clock minus `now`, in seconds.
+    """
+
+    def __init__(
+        self, connection: int, config: ServerConfig, *, now: float, wall_offset: float
+    ) -> None:
+        self.core = c.ServerCore(connection, config, now=now, wall_offset=wall_offset)
+        self._connection = connection
+        self._framing = Framing.server(limits=FrameLimits(message_bytes=config.message_bytes))
+        self._partial = False
+
+    def step(self, *events: inp.BytesReceived | c.CoreInput, now: float) -> list[Action]:
+        """Take inputs that belong together; return what is to be done about them, in order."""
+        done: list[Action] = []
+        rest: list[c.CoreInput] = []
+        for event in events:
+            if isinstance(event, inp.BytesReceived):
+                self._core(done, rest, now)
+                self._receive(done, event.data, now)
+            else:
+                rest.append(event)
+        self._core(done, rest, now)
+        return done
+
+    def next_deadline(self) -> float | None:
+        """When to call `step(TimePassed())` at the latest."""
+        return self.core.next_deadline()
+
+    @property
+    def closed(self) -> bool:
+        """The transport is gone; the engine may be forgotten."""
+        return self.core.state == "closed"
+
+    def _core(self, done: list[Action], events: list[c.CoreInput], now: float) -> None:
+        if events:
+            self._carry_out(done, self.core.step(*events, now=now))
+            events.clear()
+
+    def _receive(self, done: list[Action], data: bytes, now: float) -> None:
+        events: list[c.CoreInput] = []
+        for frame in self._framing.receive(data, now):
+            if isinstance(frame, PingFrame) and self._framing.open:
+                self._core(done, events, now)
+                self._write(done, self._framing.send_pong(frame.payload))
+            event = self._translate(frame)
+            events.append(event)
+            if isinstance(event, c.UpgradeAsked):
+                self._core(done, events, now)
+        if self._framing.open and self._framing.partial != self._partial:
+            self._partial = self._framing.partial
+            events.append(c.PartialChanged(connection=self._connection, partial=self._partial))
+        self._core(done, events, now)
+
+    def _translate(self, frame: FrameEvent) -> c.CoreInput:
+        if isinstance(frame, TextFrame):
+            return c.TextReceived(connection=self._connection, text=frame.text)
+        if isinstance(frame, PongFrame):
+            return c.ControlReceived(connection=self._connection, pong=frame.payload)
+        if isinstance(frame, PingFrame):
+            return c.ControlReceived(connection=self._connection)
+        if isinstance(frame, CloseFrame):
+            return c.PeerClosed(connection=self._connection, code=frame.code)
+        if isinstance(frame, HandshakeRequested):
+            return c.UpgradeAsked(connection=self._connection, target=frame.target)
+        assert isinstance(frame, Violation)
+        return c.FramingViolated(
+            connection=self._connection,
+            code=frame.code,
+            reason=frame.reason,
+            handshake=frame.handshake,
+        )
+
+    def _carry_out(self, done: list[Action], actions: Sequence[c.CoreAction]) -> None:
+        """Turn what is meant for the framing into bytes."""
+        for action in actions:
+            if isinstance(action, c.SendText):
+                self._write(done, self._framing.send_text(action.text))
+            elif isinstance(action, c.SendPing):
+                self._write(done, self._framing.send_ping(action.payload))
+            elif isinstance(action, c.SendClose):
+                self._write(done, self._framing.send_close(action.code, action.reason))
+            elif isinstance(action, c.AcceptUpgrade):
+                self._write(done, self._framing.accept())
+            elif isinstance(action, c.RefuseUpgrade):
+                self._write(done, self._framing.reject(action.status, reason=action.reason))
+            else:
+                done.append(action)
+
+    def _write(self, done: list[Action], data: bytes) -> None:
+        """Neighbouring writes are one write."""
+        if done and isinstance(last := done[-1], act.SendBytes):
+            data = last.data + data
+            done.pop()
+        done.append(act.SendBytes(connection=self._connection, data=data))

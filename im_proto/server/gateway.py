@@ -1,0 +1,170 @@
+"""`Gateway`: one process of the server, its connections and its hub joined.
+
+The one door an adapter or a simulator needs: every input of a connection, the store or the clock
+goes through `step`, and all that follows from it, also at other connections, is in the list that
+this call returns.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Sequence
+from typing import Final, get_args
+
+from ..config import ServerConfig
+from ..wire import UserId
+from . import actions as act
+from . import core as c
+from . import hub as h
+from . import inputs as inp
+from . import talk
+from .engine import ServerEngine
+
+_STORE_INPUTS: Final = get_args(inp.StoreInput)
+_CONNECTION_INPUTS: Final = get_args(inp.ConnectionInput)
+_Event = inp.BytesReceived | c.CoreInput
+
+
+class Gateway:
+    """See the module.
+
+    Args:
+        config: limits and timeouts.
+        now: seconds on a monotonic clock; the same clock as in every later call.
+        wall: seconds since 1970 at `now`.
+    """
+
+    def __init__(self, config: ServerConfig, *, now: float, wall: float) -> None:
+        self.config = config
+        self.hub = h.Hub(config, now=now, wall=wall)
+        self.engines: dict[int, ServerEngine] = {}
+        #: (deadline, connection), with entries that are no longer true
+        self._heap: list[tuple[float, int]] = []
+        self._armed: dict[int, float] = {}
+        #: what is still to be passed on in this step: to a connection, or to the hub
+        self._work: deque[tuple[int, list[_Event]] | h.HubInput] = deque()
+        self._shutdown: inp.Shutdown | None = None
+        self._hub_drained = False
+        self._said_drained = False
+
+    def step(self, event: inp.Input, now: float) -> list[act.Action]:
+        """Take one input; return what is to be done about it, in order.
+
+        What comes of a connection that is gone changes nothing.
+        """
+        if isinstance(event, inp.TimePassed):
+            self._on_time(now)
+        elif isinstance(event, inp.WallClock):
+            self._set_wall(event.wall - now)
+        elif isinstance(event, inp.Shutdown):
+            self._on_shutdown(event)
+        elif isinstance(event, inp.ConnectionMade):
+            self._on_made(event, now)
+        elif isinstance(event, _STORE_INPUTS):
+            self._work.append(event)
+        else:
+            assert isinstance(event, _CONNECTION_INPUTS)
+            self._work.append((event.connection, [event]))
+        out: list[act.Action] = []
+        while self._work:
+            work = self._work.popleft()
+            if isinstance(work, tuple):
+                self._engine(out, *work, now)
+            else:
+                self._hub(out, work, now)
+        if self._hub_drained and not self.engines and not self._said_drained:
+            self._said_drained = True
+            out.append(act.Drained())
+        return out
+
+    def next_deadline(self) -> float | None:
+        """When to call `step(TimePassed())` at the latest; None: not before another input."""
+        while self._heap and self._armed.get(self._heap[0][1]) != self._heap[0][0]:
+            heapq.heappop(self._heap)
+        first = self._heap[0][0] if self._heap else None
+        hub = self.hub.next_deadline()
+        return min((at for at in (first, hub) if at is not None), default=None)
+
+    def online(self) -> dict[UserId, int]:
+        """Who is logged in, with how many connections."""
+        return self.hub.online()
+
+    # ------------------------------------------------------------ inputs
+
+    def _on_made(self, made: inp.ConnectionMade, now: float) -> None:
+        engine = ServerEngine(
+            made.connection, self.config, now=now, wall_offset=self.hub.wall_offset
+        )
+        self.engines[made.connection] = engine
+        self._arm(made.connection, engine)
+        if self._shutdown is not None:
+            self._work.append((made.connection, [self._going_down(made.connection)]))
+
+    def _on_time(self, now: float) -> None:
+        while self._heap and self._heap[0][0] <= now:
+            at, connection = heapq.heappop(self._heap)
+            if self._armed.get(connection) == at:
+                del self._armed[connection]
+                self._work.append((connection, [inp.TimePassed()]))
+        hub = self.hub.next_deadline()
+        if hub is not None and hub <= now:
+            self._work.append(h.TimePassed())
+
+    def _on_shutdown(self, event: inp.Shutdown) -> None:
+        if self._shutdown is None:
+            self._shutdown = event
+            self._work.append(h.DrainAsked(reason=event.reason, retry_after=event.retry_after))
+
+    def _set_wall(self, offset: float) -> None:
+        self.hub.wall_offset = offset
+        for engine in self.engines.values():
+            engine.core.wall_offset = offset
+
+    # ------------------------------------------------------------ passing on, first come first
+
+    def _engine(
+        self, out: list[act.Action], connection: int, events: Sequence[_Event], now: float
+    ) -> None:
+        engine = self.engines.get(connection)
+        if engine is None:
+            return
+        for action in engine.step(*events, now=now):
+            if isinstance(action, c.TellHub):
+                self._work.append(action.talk)
+            else:
+                out.append(action)
+        if engine.closed:
+            self.engines.pop(connection, None)
+            self._armed.pop(connection, None)
+        else:
+            self._arm(connection, engine)
+
+    def _hub(self, out: list[act.Action], event: h.HubInput, now: float) -> None:
+        said: dict[int, list[_Event]] = {}
+        for action in self.hub.step(event, now):
+            if isinstance(action, talk.SendTo):
+                said.setdefault(action.connection, []).append(action)
+            elif isinstance(action, act.Drained):
+                self._hub_drained = True
+                for connection in self.engines:
+                    said.setdefault(connection, []).append(self._going_down(connection))
+            else:
+                out.append(action)
+        # all that one input brings a connection goes out together
+        self._work.extend(said.items())
+
+    def _going_down(self, connection: int) -> talk.SendTo:
+        assert self._shutdown is not None
+        end = talk.End(
+            code=1012, reason=self._shutdown.reason, retry_after=self._shutdown.retry_after
+        )
+        return talk.SendTo(connection=connection, talk=end)
+
+    def _arm(self, connection: int, engine: ServerEngine) -> None:
+        at = engine.next_deadline()
+        if at is None:
+            self._armed.pop(connection, None)
+        elif self._armed.get(connection) != at:
+            self._armed[connection] = at
+            heapq.heappush(self._heap, (at, connection))

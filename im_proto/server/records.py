@@ -1,0 +1,122 @@
+"""What the hub and a store say to each other: plain records, no behaviour.
+
+A store is whatever keeps them: SQLite in `im_server`, a dictionary in a simulator. What is
+decided inside a transaction stands in `commit.py`, so that every store decides the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..wire import UserId
+
+#: The device of those who name none (plain logins, which never replace one another).
+PLAIN: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """A message on its way into the store.
+
+    Attributes:
+        key: the hub's name for it; it comes back with the result.
+        sender, device, generation: the login that it came in on. A plain login has device PLAIN
+            and generation 0, and is never fenced.
+        msg_id: the sender's.
+    """
+
+    key: int
+    sender: UserId
+    device: str
+    generation: int
+    msg_id: int
+    to_user: UserId
+    content: str
+    message_type: str
+    session_id: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CursorMove:
+    """A device has acknowledged everything up to `seq`. Cursors never go back."""
+
+    user: UserId
+    device: str
+    generation: int
+    seq: int
+
+
+# ---- results, one per Submission, in order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """The message is in the mailbox of `to_user`, now (`repeat` False) or since before (True)."""
+
+    key: int
+    to_user: UserId
+    seq: int
+    timestamp: int
+    repeat: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflicting:
+    """The same (user, msgId) stands for another message: code 40900, nothing was stored."""
+
+    key: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fenced:
+    """A newer login of the device exists: nothing was stored, nobody is answered."""
+
+    key: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unstorable:
+    """The store can't hold this one message, today or ever; its neighbours are in."""
+
+    key: int
+    reason: str
+
+
+CommitResult = Stored | Conflicting | Fenced | Unstorable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailboxEntry:
+    """A message in a mailbox, as it is pushed. `timestamp`: accepted at, in milliseconds."""
+
+    seq: int
+    from_user: UserId
+    to_user: UserId
+    msg_id: int
+    content: str
+    message_type: str
+    session_id: int | None
+    timestamp: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """What a store knows after a login.
+
+    Attributes:
+        generation: of this login of the device; 0 for a plain one.
+        last_msg_id: the highest msgId that was accepted from this device; 0 if none.
+        cursor: the device's acknowledged seq; None if the device was never here.
+        epoch: of the user's mailbox.
+        head: the newest seq of the mailbox; 0 if it is empty.
+        oldest: the oldest seq still held; head + 1 if none is.
+        resume_entry: (from_user, msg_id) at the seq the client resumes from; None if not held.
+    """
+
+    generation: int
+    last_msg_id: int
+    cursor: int | None
+    epoch: str
+    head: int
+    oldest: int
+    resume_entry: tuple[UserId, int] | None

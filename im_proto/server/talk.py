@@ -1,0 +1,168 @@
+"""What the connections and the hub say to each other, inside one process.
+
+`ToHub` are the hub's inputs that come from a connection; `FromHub` what a connection is told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..wire import ChatSendToAll, ChatSendToOne, ResumeFrom, UserId
+from .records import MailboxEntry
+
+# ---- from a connection to the hub
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginAsked:
+    """A token was verified: log this connection in.
+
+    `device` is PLAIN for one that names none; `numbered`: it asked for `seq` and may have it.
+    """
+
+    connection: int
+    user: UserId
+    roles: frozenset[str]
+    device: str
+    numbered: bool
+    resume: ResumeFrom | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted:
+    """A logged-in connection sends a message whose form is good."""
+
+    connection: int
+    message: ChatSendToOne
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BroadcastAsked:
+    """A logged-in connection wants to write to everybody who is online."""
+
+    connection: int
+    message: ChatSendToAll
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledged:
+    """Everything up to `seq` has arrived: by CHAT_ACK_REQUEST, or by a plain peer's Pong."""
+
+    connection: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncAsked:
+    """The client has a hole behind `after`."""
+
+    connection: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WritingBlocked:
+    """The connection takes no more bytes for now (`blocked`), or takes them again."""
+
+    connection: int
+    blocked: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """The connection is gone, or on its way out: nothing may be sent to it."""
+
+    connection: int
+
+
+ToHub = LoginAsked | Submitted | BroadcastAsked | Acknowledged | SyncAsked | WritingBlocked | Left
+
+# ---- from the hub to a connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedIn:
+    """The login is stored: answer AUTH_REQUEST.
+
+    Attributes:
+        resume: "recovered" or "reset" if the client wanted to resume.
+        base: pushes go on behind this seq.
+        oldest: the oldest seq still held.
+    """
+
+    last_msg_id: int
+    epoch: str
+    resume: Literal["recovered", "reset"] | None
+    base: int
+    oldest: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Answer a CHAT_SEND_…_REQUEST. `timestamp` is in milliseconds since 1970."""
+
+    msg_id: int
+    code: int
+    text: str | None = None
+    timestamp: int | None = None
+    session_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Push:
+    """Push these entries of the user's mailbox, in order."""
+
+    entries: tuple[MailboxEntry, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushUnstored:
+    """Push a broadcast: it is in no mailbox."""
+
+    from_user: UserId
+    msg_id: int
+    content: str
+    timestamp: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Synced:
+    """Answer SYNC_REQUEST."""
+
+    recovered: bool
+    oldest: int
+    epoch: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """Stop reading from the peer (`paused`), or read again."""
+
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """Close the connection. `retry_after` is in seconds."""
+
+    code: int
+    reason: str
+    reconnect: bool = True
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drain:
+    """The server goes down: take nothing more from the peer, answers still go out."""
+
+
+FromHub = LoggedIn | Answer | Push | PushUnstored | Synced | Pause | End | Drain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendTo:
+    """Of the hub: tell a connection something."""
+
+    connection: int
+    talk: FromHub
