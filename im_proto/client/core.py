@@ -151,6 +151,7 @@ class ClientCore(Lifecycle):
             self._violated("AUTH_RESPONSE without a log-in")
             return
         self.timers.cancel(Timer.AUTH)
+        self.login.excused()
         judgement = self.login.judge(response)
         error = judgement.error
         if error is None:
@@ -225,7 +226,7 @@ class ClientCore(Lifecycle):
             terminal=False,
         )
         self.fx.notify(ev.AuthFailed(error=error))
-        self._end_link(1000, "")
+        self._end_link(1000, "", last_words=True)
         if self.login.login_is_gone():
             if self.login.token is None:
                 self.login.to("token_rejected")

@@ -86,9 +86,13 @@ class Inbox:
         self.received = seq - 1
         self._pass_over(seq - 1, None)
 
-    def look_at(self, push: ChatRedirectToUser) -> Seen:
-        """Sort a push; a NEW one must be delivered: follow with `deliver`."""
-        if push.seq is not None and self.epoch is not None:
+    def look_at(self, push: ChatRedirectToUser, *, numbered: bool) -> Seen:
+        """Sort a push; a NEW one must be delivered: follow with `deliver`.
+
+        `numbered`: this link was granted `seq`; else a number means nothing.
+        """
+        numbered = numbered and self.epoch is not None
+        if push.seq is not None and numbered:
             if self.received is not None:
                 if push.seq <= self.received:
                     return Seen.REPEAT
@@ -98,13 +102,13 @@ class Inbox:
                 self.handled = self.acked = push.seq - 1
             self.received = push.seq
         if self._knows(push):
-            if push.seq is not None:
+            if push.seq is not None and numbered:
                 # it was handled, or is being handled, under its number of before a reset
                 self._pass_over(push.seq, _pair(push))
             return Seen.REPEAT
         return Seen.NEW
 
-    def deliver(self, push: ChatRedirectToUser) -> int:
+    def deliver(self, push: ChatRedirectToUser, *, numbered: bool) -> int:
         """Note a new push as delivered; returns the name of the delivery."""
         pair = _pair(push)
         if pair is not None and self._known_limit:
@@ -112,7 +116,7 @@ class Inbox:
             if len(self._known) > self._known_limit:
                 self._known.popitem(last=False)
         self._deliveries += 1
-        seq = push.seq if self.epoch is not None else None
+        seq = push.seq if numbered and self.epoch is not None else None
         self._unhandled[self._deliveries] = _Unhandled(seq, pair)
         return self._deliveries
 

@@ -188,7 +188,7 @@ class ControlReceived:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartialChanged:
-    """A message has begun to come in and is not complete (True), or nothing is half here (False)."""
+    """A message has begun to come in and is not complete, or (False) nothing is half here."""
 
     transport: int
     partial: bool

@@ -7,6 +7,7 @@ first, effect after.
 from __future__ import annotations
 
 import random
+from typing import Final
 
 from ..config import ClientConfig
 from ..errors import IMError, IMErrorCode, LocalProtocolError, printable
@@ -31,6 +32,11 @@ from .login import Login
 from .receiving import Receiving
 from .sending import Sending
 from .timers import OF_THE_LINK, Timer, client_timers
+
+#: Close codes that stand for something seen and never go over the wire (RFC 6455 section 7.4.1).
+NEVER_SENT: Final = frozenset({1005, 1006, 1015})
+#: Closes that say why, so that a log-in without an answer is no sign of a strict server.
+UNSUSPICIOUS: Final = frozenset({1012, 1013, 4001, 4003, 4004, 4008, 4009})
 
 
 class Lifecycle:
@@ -73,7 +79,7 @@ class Lifecycle:
     def _on_connect(self, _: inp.Connect) -> None:
         if self.reconnect in ("idle", "exhausted", "halted"):
             if self.login.state == "refused":
-                self.login.to("reset")
+                self.login.start_over()
             self._reconnect_to("connect_requested")
             self.backoff.start_over()
             self._attempt()
@@ -88,12 +94,13 @@ class Lifecycle:
         if self.reconnect == "idle":
             return
         was_open = self.connection == "open"
+        self.login.excused()
         self.timers.cancel(Timer.RECONNECT)
         self._stop_fetching()
-        self._link_ends(Blame.NOBODY)
+        self._link_ends(Blame.NOBODY, last_words=True)
         self._reconnect_to("disconnect_requested")
         if self.login.state == "refused":
-            self.login.to("reset")
+            self.login.start_over()
         if was_open:
             self._close(1000, "")
         elif self.connection != "closing":
@@ -139,6 +146,8 @@ class Lifecycle:
 
     def _open(self) -> None:
         self.transport += 1
+        self._kick = None
+        self.sending.blocked = False
         self._connection_to("open_requested")
         self.timers.set(Timer.CONNECT, self.fx.now + self.config.timeouts.connect)
         self.fx.do(
@@ -198,6 +207,8 @@ class Lifecycle:
         self.fx.do(act.StartLink(transport=opened.transport))
 
     def _on_transport_failed(self, failed: inp.TransportFailed) -> None:
+        if self.connection != "opening":
+            raise LocalProtocolError(f"TransportFailed: the connection is {self.connection}")
         where = f"{self.config.host}:{self.config.port}"
         error = IMError(
             IMErrorCode.CONNECTION_FAILED,
@@ -208,6 +219,8 @@ class Lifecycle:
         self._come_back(error, f"could not reach {where} ({failed.kind.value})")
 
     def _on_link_refused(self, refused: inp.LinkRefused) -> None:
+        if self.connection != "handshaking":
+            raise LocalProtocolError(f"LinkRefused: the connection is {self.connection}")
         verdict = verdict_of_http(refused.status)
         code = (
             IMErrorCode.AUTH_FAILED
@@ -248,9 +261,13 @@ class Lifecycle:
         if self.connection == "closing":
             self.fx.do(act.CloseTransport(transport=self.transport))
             return
+        if self.connection != "open":
+            raise LocalProtocolError(f"PeerClosed: the connection is {self.connection}")
         verdict = verdict_of_close(closed.code)
         words = printable(closed.reason)
-        self._end_link(1000 if closed.code == 1005 else closed.code, "", verdict.blame)
+        if closed.code in UNSUSPICIOUS:
+            self.login.excused()
+        self._end_link(1000 if closed.code in NEVER_SENT else closed.code, "", verdict.blame)
         self._after_close(verdict, closed.code, words)
 
     def _on_transport_lost(self, lost: inp.TransportLost) -> None:
@@ -319,7 +336,7 @@ class Lifecycle:
             retryable=verdict.reconnect,
             terminal=not verdict.reconnect,
         )
-        if code in AUTH_REFUSALS:
+        if code in AUTH_REFUSALS and not verdict.reconnect:
             self.fx.notify(ev.AuthFailed(error=error))
             self.login.to("login_refused")
         elif verdict.refresh_token:
@@ -331,23 +348,35 @@ class Lifecycle:
             self.login.to("token_rejected")
         self._come_back(error, reason, verdict, retry_after)
 
-    def _end_link(self, code: int, reason: str, blame: Blame = Blame.NOBODY) -> None:
+    def _end_link(
+        self,
+        code: int,
+        reason: str,
+        blame: Blame = Blame.NOBODY,
+        *,
+        last_words: bool = False,
+    ) -> None:
         """End an open link with a close frame."""
-        self._link_ends(blame)
+        self._link_ends(blame, last_words=last_words)
         self._close(code, reason)
         self.fx.do(act.CloseTransport(transport=self.transport))
 
-    def _link_ends(self, blame: Blame) -> None:
-        """Whatever lived on the link ends; the transport may still be closing."""
-        self.receiving.acknowledge(at_once=True)
-        self._flush()
+    def _link_ends(self, blame: Blame, *, last_words: bool = False) -> None:
+        """Whatever lived on the link ends; the transport may still be closing.
+
+        `last_words`: the peer still reads; nothing may follow its own close, or a broken frame.
+        """
+        if last_words:
+            self.receiving.acknowledge(at_once=True)
+            self._flush()
+        self.fx.envelopes.clear()
         self.timers.cancel(*OF_THE_LINK)
         self.liveness.stop()
         self.sending.offline(blame)
         self.receiving.offline()
         if self.login.state in ("authenticating", "authenticated"):
             if self.login.state == "authenticating":
-                self.login.unanswered()
+                self.login.ended()
             self.login.to("link_lost")
 
     def _close(self, code: int, reason: str) -> None:

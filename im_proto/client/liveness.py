@@ -13,6 +13,8 @@ from .timers import Timer
 DEFAULT_INTERVAL = 30.0
 DEFAULT_TIMEOUT = 5.0
 DEFAULT_MAX_MISSED = 3
+#: A server can't ask for probes faster than this, in seconds.
+LEAST_HINT = 0.1
 
 
 class Beat(StrEnum):
@@ -39,8 +41,12 @@ class Liveness:
 
     def start(self, hint: HeartbeatHint | None, now: float) -> None:
         """Logged in: the configuration wins over the server's hint, the hint over the default."""
-        self.interval = self._config.interval or (hint.interval if hint else DEFAULT_INTERVAL)
-        self.timeout = self._config.timeout or (hint.timeout if hint else DEFAULT_TIMEOUT)
+        self.interval = self._config.interval or (
+            max(hint.interval, LEAST_HINT) if hint else DEFAULT_INTERVAL
+        )
+        self.timeout = self._config.timeout or (
+            max(hint.timeout, LEAST_HINT) if hint else DEFAULT_TIMEOUT
+        )
         self._to("started")
         self.missed = self._probes_out = 0
         self._timers.set(Timer.HEARTBEAT_DUE, now + self.interval)

@@ -64,6 +64,10 @@ class Login:
         #: this server can't take section 2
         self.plain = not config.extensions
         self._unanswered = 0
+        #: the end of this log-in, if it comes without an answer, is no sign of a strict server
+        self._excused = False
+        #: this server has taken a log-in that asked for section 2
+        self._takes_extensions = False
 
     def to(self, event: str) -> None:
         """Move on in the auth machine."""
@@ -85,6 +89,14 @@ class Login:
     def replace(self, token: str) -> None:
         """The application's own new token clears every doubt."""
         self.token = token
+        self._doubted = None
+        self._replacing = self._fresh = self._unproven = False
+
+    def start_over(self) -> None:
+        """connect() after a refusal: another token, if there is a function that gets one."""
+        self.to("reset")
+        if self._fetches:
+            self.token = None
         self._doubted = None
         self._replacing = self._fresh = self._unproven = False
 
@@ -117,6 +129,7 @@ class Login:
 
     def request_message(self, resume: ResumeFrom | None) -> AuthRequest:
         """AUTH_REQUEST as this server can take it (protocol.md section 1, "Strict servers")."""
+        self._excused = False
         assert self.token is not None
         if self._bare:
             return AuthRequest(access_token=self.token)
@@ -143,9 +156,18 @@ class Login:
 
     # ------------------------------------------------------------ the answer
 
+    def excused(self) -> None:
+        """The log-in of this link was answered, or the end of the link says why it was not."""
+        self._excused = True
+
+    def ended(self) -> None:
+        """The link ended while AUTH_REQUEST was out."""
+        if not self._excused:
+            self.unanswered()
+
     def unanswered(self) -> None:
         """The log-in of this link ended without AUTH_RESPONSE, or with 400."""
-        if self.plain:
+        if self.plain or self._takes_extensions:
             return
         if self._trying_plain:
             self._trying_plain = False
@@ -158,6 +180,7 @@ class Login:
         """The log-in worked. Was it the plain one that was tried for lack of an answer?"""
         self._unanswered = 0
         self._fresh = False
+        self._takes_extensions |= self.asked_for_extensions
         strict, self._trying_plain = self._trying_plain, False
         self.plain = self.plain or strict
         return strict

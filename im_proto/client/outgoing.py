@@ -164,13 +164,14 @@ class Outbox:
         else:
             self._list(message.to_user)
 
-    def retry(self, message: Outgoing, not_before: float) -> None:
-        """Back to the front of its conversation, which rests until `not_before`."""
+    def retry(self, message: Outgoing, not_before: float | None) -> None:
+        """Back to the front of its conversation, which rests until `not_before` if there is one."""
         message.to("retry_asked")
         self._land(message)
         message.not_before = not_before
         self._conversations[message.to_user].waiting.appendleft(message)
-        self._resting[message.to_user] = not_before
+        if not_before is not None:
+            self._resting[message.to_user] = not_before
         self._list(message.to_user)
 
     def renumber(self, message: Outgoing, msg_id: int) -> None:

@@ -51,19 +51,19 @@ class Receiving:
 
     def pushed(self, push: ChatRedirectToUser) -> Trouble | None:
         """A message came in."""
-        seen = self.inbox.look_at(push)
+        seen = self.inbox.look_at(push, numbered=self._numbered)
         if seen is Seen.HOLE:
             trouble = self._repair(push)
             if trouble is not None or self._syncing:
                 return trouble
-            seen = self.inbox.look_at(push)
+            seen = self.inbox.look_at(push, numbered=self._numbered)
         if seen is Seen.REPEAT:
             self._fx.counters.duplicates_suppressed += 1
             self._fx.notify(
                 ev.DuplicateSuppressed(msg_id=push.msg_id, from_user=push.from_user, seq=push.seq)
             )
             return None
-        delivery = self.inbox.deliver(push)
+        delivery = self.inbox.deliver(push, numbered=self._numbered)
         self._fx.counters.received += 1
         self._fx.notify(
             ev.MessageReceived(

@@ -114,7 +114,6 @@ class Sending:
     ) -> None:
         """Logged in to a server that is like this."""
         self._online = True
-        self.blocked = False
         self.idempotent = idempotent
         self._window = min(self._config.in_flight, in_flight or self._config.in_flight)
         self.content_units = content_units or self._config.content_units
@@ -221,6 +220,9 @@ class Sending:
         if kind is Outcome.SUCCESS:
             self._accept(message, response)
         elif kind is Outcome.AUTH:
+            if not self.idempotent:
+                # it was answered, so it was not taken: no doubt about it
+                self.outbox.retry(message, None)
             return Trouble.LOGIN_GONE
         elif kind is Outcome.CONFLICT and not message.renumbered:
             self.outbox.renumber(message, self._draw_id())

@@ -43,7 +43,7 @@ class Invocation:
         """Read a text frame: one envelope, or with `batch` above 0 an array of them."""
         try:
             frame = from_json(text, allow_inf_nan=False)
-        except ValueError:  # its text quotes the input
+        except (ValueError, TypeError):  # TypeError: a lone surrogate; the text quotes the input
             raise BadFrame("the frame is not JSON") from None
         if isinstance(frame, dict):
             return [self._message(frame, batched=False)]

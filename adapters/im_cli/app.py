@@ -1,0 +1,308 @@
+"""The commands of `im`. Each is thin: what it does is in the libraries beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn
+
+import typer
+from rich.console import Console
+
+from im_proto import IMError
+
+from . import chatting
+
+app = typer.Typer(
+    name="im",
+    help="Chat that does not lose or repeat a message: server, clients and a demonstration.",
+    epilog="Start here: [bold]im demo[/]. Then [bold]im serve --dev[/] in one terminal and "
+    "[bold]im chat --user 1 --to 2[/] in two others.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,  # locals hold tokens
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+_MIN_SECRET = 32
+
+
+def fail(text: str, hint: str = "", code: int = 1) -> NoReturn:
+    """End with an error and what to do about it."""
+    errors.print(f"error: {text}", style="red", markup=False)
+    if hint:
+        errors.print(hint, style="dim", markup=False)
+    raise typer.Exit(code)
+
+
+Url = Annotated[
+    str, typer.Option("--url", help="The server's WebSocket.", envvar="IM_URL", show_envvar=True)
+]
+User = Annotated[str, typer.Option("--user", help="Who logs in: a number or a name.")]
+Token = Annotated[
+    str,
+    typer.Option(
+        "--token",
+        help="The access token. Without one, and without --secret, dev:USER is used, "
+        "which a server with --dev takes.",
+        envvar="IM_TOKEN",
+        show_envvar=True,
+    ),
+]
+Secret = Annotated[
+    str,
+    typer.Option(
+        "--secret",
+        help="The server's secret: signs (client) or checks (server) tokens.",
+        envvar="IM_SECRET",
+        show_envvar=True,
+    ),
+]
+DEFAULT_URL = "ws://127.0.0.1:8080/ws"
+
+
+@app.command()
+def serve(
+    host: Annotated[
+        str, typer.Option(help="The address to listen on.", envvar="IM_HOST")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(help="0 takes a free one.", envvar="IM_PORT", min=0, max=65_535)
+    ] = 8080,
+    database: Annotated[
+        str, typer.Option(help="sqlite:///PATH; a server has it for itself.", envvar="IM_DATABASE")
+    ] = "sqlite:///im.db",
+    secret: Secret = "",
+    durability: Annotated[
+        Literal["power", "process"],
+        typer.Option(
+            help="What an acknowledged message survives: 'power', a power cut; 'process', a "
+            "killed process (the last moments may be lost at a power cut)."
+        ),
+    ] = "power",
+    dev: Annotated[
+        bool,
+        typer.Option("--dev", help="Take dev:USER for a token. On this machine only."),
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
+) -> None:
+    """Run the server: WebSocket at /ws, health at /healthz.
+
+    SIGTERM ends it in good order: everybody is told, nothing accepted is lost, exit 0.
+    """
+    try:
+        from im_server import DevAuthenticator, IMServer, JWTAuthenticator, StoreError
+    except ImportError as error:
+        fail(f"the server is not installed ({error.name})", 'pip install "im-proto[server,cli]"')
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+    )
+    if dev:
+        if not _loopback(host):
+            fail(
+                f"--dev lets anybody be anybody, so it listens on this machine only, not on {host}",
+                "use --secret, or --host 127.0.0.1",
+            )
+        authenticator: DevAuthenticator | JWTAuthenticator = DevAuthenticator()
+    elif secret:
+        _warn_of_a_short(secret)
+        authenticator = JWTAuthenticator(secret)
+    else:
+        fail(
+            "the server needs a secret to check tokens with",
+            'im serve --secret "$(openssl rand -hex 32)", or to try things out: im serve --dev',
+        )
+    try:
+        server = IMServer(database=database, authenticator=authenticator, durability=durability)
+        server.run(host=host, port=port, ready=_listening)
+    except StoreError as error:
+        fail(str(error))
+    except OSError as error:
+        fail(f"can't listen on {host}:{port}: {error.strerror or error}", "choose another --port")
+
+
+def _listening(url: str) -> None:
+    # the one line that scripts wait for
+    print(f"listening on {url}", flush=True)  # noqa: T201
+
+
+def _loopback(host: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
+
+
+def _warn_of_a_short(secret: str) -> None:
+    if len(secret.encode()) < _MIN_SECRET:
+        errors.print(
+            f"warning: the secret has fewer than {_MIN_SECRET} bytes and may be guessed; "
+            "make one with: openssl rand -hex 32",
+            style="yellow",
+        )
+        from jwt.warnings import InsecureKeyLengthWarning
+
+        warnings.simplefilter("ignore", InsecureKeyLengthWarning)
+
+
+@app.command()
+def token(
+    user: Annotated[str, typer.Argument(help="Whose token: a number or a name.")],
+    secret: Secret = "",
+    expires_in: Annotated[
+        float, typer.Option(help="Seconds until it is no longer good; 0 for never.", min=0)
+    ] = 86_400.0,
+    role: Annotated[
+        list[str] | None, typer.Option(help="A role, e.g. broadcast. May be given again.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="The user's name.")] = None,
+) -> None:
+    """Print an access token for USER, alone on the last line."""
+    if not secret:
+        fail(
+            "a token is signed with the server's secret", "im token USER --secret … (or IM_SECRET)"
+        )
+    print(_sign(user, secret, expires_in or None, role or (), name))  # noqa: T201
+
+
+def _sign(
+    user: str,
+    secret: str,
+    expires_in: float | None = 3600.0,
+    roles: list[str] | tuple[str, ...] = (),
+    name: str | None = None,
+) -> str:
+    try:
+        from im_server.tokens import make_token
+    except ImportError as error:
+        fail(f"tokens are not installed ({error.name})", 'pip install "im-proto[server,cli]"')
+    _warn_of_a_short(secret)
+    try:
+        return make_token(user, secret, expires_in=expires_in, roles=roles, name=name)
+    except ValueError as error:
+        fail(str(error))
+
+
+def _token_for(user: str, token: str, secret: str) -> str:
+    if token:
+        return token
+    return _sign(user, secret) if secret else f"dev:{user}"
+
+
+def _run(work: chatting.Work) -> None:
+    try:
+        asyncio.run(work)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    except IMError as error:
+        fail(str(error), chatting.hint(error))
+    except ValueError as error:  # of the configuration
+        fail(str(error))
+
+
+@app.command()
+def chat(
+    user: User,
+    to: Annotated[str, typer.Option("--to", help="Whom to talk to: a number or a name.")],
+    url: Url = DEFAULT_URL,
+    token: Token = "",
+    secret: Secret = "",
+) -> None:
+    """Talk to somebody, line by line. Ctrl-D ends it; what is unsent then is told."""
+    config = chatting.config(url, user, _token_for(user, token, secret))
+    _run(chatting.chat(config, to))
+
+
+@app.command()
+def send(
+    user: User,
+    to: Annotated[str, typer.Option("--to", help="Whom to write to.")],
+    text: Annotated[
+        list[str] | None,
+        typer.Argument(help="The message. Without one, each line of the standard input is one."),
+    ] = None,
+    url: Url = DEFAULT_URL,
+    token: Token = "",
+    secret: Secret = "",
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for acceptance.", min=0)] = 30.0,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a message.")] = False,
+) -> None:
+    """Send a message, and return when the server has accepted it."""
+    config = chatting.config(url, user, _token_for(user, token, secret))
+    lines = [" ".join(text)] if text else [line.rstrip("\n") for line in sys.stdin]
+    _run(chatting.send(config, to, [line for line in lines if line.strip()], timeout, json))
+
+
+@app.command()
+def listen(
+    user: User,
+    url: Url = DEFAULT_URL,
+    token: Token = "",
+    secret: Secret = "",
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a message.")] = False,
+    count: Annotated[
+        int, typer.Option(help="End after so many messages; 0 goes on for ever.", min=0)
+    ] = 0,
+) -> None:
+    """Print what comes in. A message is acknowledged once it is printed."""
+    config = chatting.config(url, user, _token_for(user, token, secret))
+    _run(chatting.listen(config, json, count))
+
+
+@app.command()
+def demo(
+    messages: Annotated[int, typer.Option(help="Each way.", min=1, max=1_000_000)] = 2000,
+    kills: Annotated[int, typer.Option(help="SIGKILLs of the server.", min=0)] = 2,
+    cuts: Annotated[int, typer.Option(help="Cut connections.", min=0)] = 10,
+    seed: Annotated[int, typer.Option(help="Of the plan of faults.")] = 1,
+    durability: Annotated[
+        Literal["power", "process"], typer.Option(help="As of im serve.")
+    ] = "power",
+    sabotage: Annotated[
+        Literal["dedupe", "resume", "fence"] | None,
+        typer.Option("--break", help="Break a part of the engine: the demo must then fail."),
+    ] = None,
+    keep: Annotated[
+        Path | None, typer.Option(help="Leave logs and database in this new directory.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object, nothing else.")] = False,
+) -> None:
+    """Watch the promise being kept while the server is killed.
+
+    A real server, two clients over real sockets, messages both ways; meanwhile the server is
+    killed and restarted and the connections are cut. Exit 0: nothing lost, duplicated or out of
+    order. Exit 1: something was. Exit 2: the faults hit nothing, so nothing was proved.
+    """
+    from .demo import DemoOptions, demo_command
+
+    raise typer.Exit(
+        demo_command(
+            DemoOptions(
+                messages=messages,
+                kills=kills,
+                cuts=cuts,
+                seed=seed,
+                durability=durability,
+                sabotage=sabotage,
+                keep=keep,
+                json=json,
+            )
+        )
+    )
+
+
+@app.command()
+def audit(
+    directory: Annotated[Path, typer.Argument(help="What `im demo --keep` left.")],
+    json: Annotated[bool, typer.Option("--json", help="One JSON object, nothing else.")] = False,
+) -> None:
+    """Recompute the demo's verdict from its logs and database alone, without the engine."""
+    from .audit import audit_command
+
+    raise typer.Exit(audit_command(directory, json))

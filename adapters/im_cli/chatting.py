@@ -1,0 +1,191 @@
+"""What `im chat`, `im send` and `im listen` do: a client, and lines of text."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sys
+import threading
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+from rich.console import Console
+
+from im_asyncio import IMClient, Message, SentMessage
+from im_proto import ClientConfig, ConnectionState, IMError, IMErrorCode
+from im_proto.errors import printable
+
+Work = Coroutine[Any, Any, None]
+console = Console(highlight=False)
+notices = Console(stderr=True, highlight=False)
+
+_HINTS = {
+    IMErrorCode.CONNECTION_FAILED: "is the server running? im serve --dev",
+    IMErrorCode.CONNECTION_TIMEOUT: "is this the right address? im serve prints it",
+    IMErrorCode.AUTH_FAILED: "a server with --secret wants --token or the same --secret here",
+    IMErrorCode.TOKEN_INVALID: "a server with --secret wants --token or the same --secret here",
+}
+
+
+def config(url: str, user: str, token: str) -> ClientConfig:
+    """The configuration of a client on the command line.
+
+    Raises:
+        ValueError: the URL, user or token is none.
+    """
+    return ClientConfig(ws_url=url, user_id=user, token=token)
+
+
+def hint(error: IMError) -> str:
+    """What may help."""
+    return _HINTS.get(error.code, "")
+
+
+async def send(
+    client_config: ClientConfig, to: str, lines: Sequence[str], timeout: float, as_json: bool
+) -> None:
+    """Send each line as a message; return when all are accepted.
+
+    Raises:
+        IMError: the connection or a message failed.
+    """
+    async with IMClient(client_config) as client:
+        pending = [client.queue_message(to, line) for line in lines]
+        try:
+            async with asyncio.timeout(timeout):
+                for sent in pending:
+                    await sent
+                    _report(sent, as_json)
+        except TimeoutError:
+            waiting = sum(not sent.done for sent in pending)
+            raise IMError(
+                IMErrorCode.MESSAGE_TIMEOUT,
+                f"{waiting} of {len(pending)} messages not accepted within {timeout:g} s: "
+                f"{client.explain()}",
+            ) from None
+
+
+def _report(sent: SentMessage, as_json: bool) -> None:
+    if as_json:
+        _json({"msg_id": sent.msg_id, "to_user": sent.to_user_id, "timestamp": sent.timestamp})
+    else:
+        console.print(f"accepted {sent.msg_id}")
+
+
+async def listen(client_config: ClientConfig, as_json: bool, count: int) -> None:
+    """Print messages as they come.
+
+    Raises:
+        IMError: the first connection failed, or the client gave up.
+    """
+    enough = asyncio.Event()
+    seen = 0
+
+    async def show(message: Message) -> None:
+        nonlocal seen
+        if seen == count != 0:
+            # not printed, so not acknowledged: it comes again at the next log-in
+            await asyncio.Event().wait()
+        seen += 1
+        if as_json:
+            _json(
+                {
+                    "from_user": message.from_user,
+                    "content": message.content,
+                    "msg_id": message.msg_id,
+                    "session_id": message.session_id,
+                    "message_type": message.message_type,
+                    "timestamp": message.timestamp,
+                }
+            )
+        else:
+            _print_message(message)
+        if seen == count:
+            enough.set()
+
+    client = IMClient(client_config)
+    ended: list[IMError] = []
+
+    def failed(error: IMError) -> None:
+        if error.terminal:
+            ended.append(error)
+            enough.set()
+
+    client.set_callbacks(message_received=show, error=failed)
+    if not as_json:
+        client.set_callbacks(state_changed=_say_state)
+    async with client:
+        await enough.wait()
+    if ended:
+        raise ended[0]
+
+
+async def chat(client_config: ClientConfig, to: str) -> None:
+    """Lines in, lines out, until the end of the input.
+
+    Raises:
+        IMError: the first connection failed.
+    """
+    client = IMClient(client_config)
+    client.set_callbacks(
+        state_changed=_say_state,
+        message_received=_print_message,
+        message_failed=_say_unsent,
+    )
+    async with client:
+        you = f"you are {client_config.user_id}; write to {to}, Ctrl-D ends"
+        console.print(you, markup=False, style="dim")
+        pending: list[SentMessage] = []
+        lines = _lines()
+        while (line := await lines.get()) is not None:
+            if not line.strip():
+                continue
+            try:
+                pending.append(client.queue_message(to, line))
+            except IMError as error:
+                _say_unsent(error)
+            pending = [sent for sent in pending if not sent.done]
+        if pending:
+            console.print(f"[dim]waiting for {len(pending)} unanswered messages …[/]")
+            await asyncio.wait([asyncio.ensure_future(_end(sent)) for sent in pending], timeout=5)
+            unsent = sum(not sent.done for sent in pending)
+            if unsent:
+                console.print(f"[red]{unsent} messages were not accepted[/]")
+
+
+def _say_unsent(error: IMError) -> None:
+    console.print(f"not sent: {error}", markup=False, style="red")
+
+
+async def _end(sent: SentMessage) -> None:
+    with contextlib.suppress(IMError):  # told by message_failed
+        await sent
+
+
+def _lines() -> asyncio.Queue[str | None]:
+    """Lines of the standard input, then None. A daemon thread: a read can't be interrupted."""
+    loop = asyncio.get_running_loop()
+    queue: asyncio.Queue[str | None] = asyncio.Queue()
+
+    def read() -> None:
+        for line in sys.stdin:
+            loop.call_soon_threadsafe(queue.put_nowait, line.rstrip("\n"))
+        loop.call_soon_threadsafe(queue.put_nowait, None)
+
+    threading.Thread(target=read, name="im-stdin", daemon=True).start()
+    return queue
+
+
+def _print_message(message: Message) -> None:
+    # a peer's words can't paint the terminal or forge a line
+    console.print(f"{message.from_user}: {printable(message.content, 4000)}", markup=False)
+
+
+def _say_state(state: ConnectionState) -> None:
+    retry = f", next try in {state.retry_in:.1f} s" if state.retry_in is not None else ""
+    notices.print(f"{state.status}: {state.reason}{retry}", markup=False, style="dim")
+
+
+def _json(value: dict[str, object]) -> None:
+    print(json.dumps(value, ensure_ascii=False), flush=True)  # noqa: T201

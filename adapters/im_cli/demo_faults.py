@@ -1,0 +1,184 @@
+"""What goes wrong in the demo, and when: a plan drawn from a seed, and its execution."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from .demo_chat import UNANSWERED, Person
+from .demo_server import ServerProcess
+from .fault_proxy import Cut, FaultProxy
+
+#: A cut that lacked the traffic it takes is tried again so often.
+_TRIES: Final = 5
+#: How long a fault waits for its conditions, in seconds.
+_PATIENCE: Final = 15.0
+_TICK: Final = 0.002
+_KINDS: Final = (
+    Cut.ZOMBIE,
+    Cut.LOST_ANSWERS,
+    Cut.MID_FRAME_UP,
+    Cut.RESET,
+    Cut.MID_FRAME_DOWN,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One thing that goes wrong.
+
+    Attributes:
+        at: when so many messages were accepted, of both together.
+        cut: how a link is cut; None kills the server.
+        target: whose link.
+        pause: how long the network, or the server, is gone, in seconds.
+    """
+
+    at: int
+    cut: Cut | None
+    target: int
+    pause: float
+
+
+def make_plan(messages: int, kills: int, cuts: int, seed: int) -> list[Fault]:
+    """Spread kills and cuts of all kinds over a chat of so many messages each way."""
+    rng = random.Random(f"plan {seed}")  # noqa: S311 - a plan that can be repeated
+    kinds: list[Cut | None] = [_KINDS[i % len(_KINDS)] for i in range(cuts)]
+    rng.shuffle(kinds)
+    for kill in range(kills):
+        # evenly between the cuts, neither first nor last if there are any
+        kinds.insert(round((kill + 1) * (cuts + kills) / (kills + 1)), None)
+    share = 2 * messages * 0.9 / (len(kinds) + 1)
+    first = rng.randrange(2)
+    return [
+        Fault(
+            at=int(share * (i + 1 + rng.uniform(-0.3, 0.3))),
+            cut=kind,
+            target=(first + i) % 2,
+            pause=rng.uniform(0.02, 0.15),
+        )
+        for i, kind in enumerate(kinds)
+    ]
+
+
+class Faults:
+    """Carries out a plan.
+
+    Args:
+        plan: in order.
+        people: the two applications.
+        proxies: before each of them.
+        server: what is killed.
+        tell: is told of each fault, in words.
+    """
+
+    def __init__(
+        self,
+        plan: Sequence[Fault],
+        people: Sequence[Person],
+        proxies: Sequence[FaultProxy],
+        server: ServerProcess,
+        tell: Callable[[str], None],
+    ) -> None:
+        self._plan = plan
+        self._people = people
+        self._proxies = proxies
+        self._server = server
+        self._tell = tell
+        #: how often each one must have come back before its link can be cut again
+        self._due = [0] * len(people)
+        #: messages handed over and unanswered at each kill
+        self.in_flight: list[int] = []
+
+    async def run(self) -> None:
+        """Inject everything; what can't be injected is left out."""
+        for fault in self._plan:
+            for person in self._people:
+                # beyond it by enough that something is in flight when it happens
+                person.cap = fault.at // 2 + UNANSWERED
+            await self._until(lambda at=fault.at: self._accepted >= at)  # type: ignore[misc]
+            async with self._feeding():
+                if fault.cut is None:
+                    await self._kill(fault)
+                else:
+                    await self._cut(fault, fault.cut)
+        for person in self._people:
+            person.cap = 1 << 62
+
+    @property
+    def _accepted(self) -> int:
+        return sum(person.accepted + person.failed for person in self._people)
+
+    async def _kill(self, fault: Fault) -> None:
+        def hits() -> bool:
+            waits = any(proxy.zombie_waits for proxy in self._proxies)
+            return not waits and any(person.in_flight for person in self._people)
+
+        await self._until(hits)
+        in_flight = sum(person.in_flight for person in self._people)
+        self._server.kill_now()
+        self.in_flight.append(in_flight)
+        self._tell(
+            f"kill {len(self.in_flight)}: SIGKILL to the server, {in_flight} messages in flight"
+        )
+        for index, person in enumerate(self._people):
+            if person.online:
+                self._due[index] = person.returns + 1
+        await self._server.kill()
+        await asyncio.sleep(fault.pause)
+        await self._server.start()
+
+    async def _cut(self, fault: Fault, kind: Cut) -> None:
+        person, proxy = self._people[fault.target], self._proxies[fault.target]
+
+        def ready() -> bool:
+            back = person.returns >= self._due[fault.target]
+            return back and person.in_flight > 0 and not proxy.zombie_waits
+
+        for _ in range(_TRIES):
+            await self._until(ready)
+            returns = person.returns
+            done = await proxy.cut(kind, outage=fault.pause)
+            if done or not proxy.linked:
+                self._due[fault.target] = returns + 1
+            if done:
+                self._tell(f"{person.name}'s connection cut: {kind}")
+                break
+        if kind is Cut.ZOMBIE:
+            await self._until(lambda: not proxy.zombie_waits)
+
+    @contextlib.asynccontextmanager
+    async def _feeding(self) -> AsyncIterator[None]:
+        """Have something in flight while a fault is injected."""
+        task = asyncio.create_task(self._feed())
+        try:
+            yield
+        finally:
+            task.cancel()
+
+    async def _feed(self) -> None:
+        while True:
+            for person in self._people:
+                if person.unanswered < UNANSWERED // 4:
+                    person.cap = person.said + UNANSWERED // 4
+            await asyncio.sleep(0.02)
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        """Wait for it, unless it can't come any more: nothing is left to be sent, or nothing moves.
+
+        What follows then fails to hit anything, and says so.
+        """
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + _PATIENCE
+        accepted = self._accepted
+        while not condition() and not all(person.done for person in self._people):
+            self._server.check()
+            if self._accepted != accepted:
+                accepted, give_up = self._accepted, loop.time() + _PATIENCE
+            elif loop.time() > give_up:
+                return
+            await asyncio.sleep(_TICK)

@@ -1,0 +1,124 @@
+"""The demo's server: a real process, on one file and one port, that can be killed and restarted."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import sys
+from pathlib import Path
+from typing import Final
+
+import im_proto
+
+_START_TIMEOUT: Final = 30.0
+_STOP_TIMEOUT: Final = 10.0
+LOG: Final = "server.log"
+
+
+class DemoError(Exception):
+    """The demo can't go on. Says why."""
+
+
+class ServerProcess:
+    """`im serve` in a process of its own.
+
+    Args:
+        directory: where the database and the server's log go.
+        durability: as of `im serve`.
+        sabotage: what to break in it (see sabotage.py).
+    """
+
+    def __init__(self, directory: Path, durability: str, sabotage: str | None) -> None:
+        self._directory = directory
+        self._durability = durability
+        self._sabotage = sabotage
+        self._process: asyncio.subprocess.Process | None = None
+        self._drain: asyncio.Task[bytes] | None = None
+        self.secret = secrets.token_hex(32)
+        self.port = 0
+
+    async def start(self) -> None:
+        """Start it; returns when it listens. The second time it takes the same port and file.
+
+        Raises:
+            DemoError: it has ended, or says nothing for too long.
+        """
+        module = ["im_cli"] if self._sabotage is None else ["im_cli.sabotage", self._sabotage]
+        database = (self._directory / "im.db").as_posix()
+        with (self._directory / LOG).open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-m", *module, "serve", "--host", "127.0.0.1", "--port", str(self.port)),
+                *("--database", f"sqlite:///{database}", "--durability", self._durability),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                env=_environment(self.secret),
+            )
+        assert self._process.stdout is not None
+        line = b""
+        with contextlib.suppress(TimeoutError):
+            line = await asyncio.wait_for(self._process.stdout.readline(), _START_TIMEOUT)
+        url = line.decode("utf-8", "replace").strip().rpartition(" ")[2]
+        port = url.rpartition(":")[2]
+        if not line.startswith(b"listening on ") or not port.isdecimal():
+            await self.kill()
+            raise DemoError(f"the server did not start:\n{self._last_words()}")
+        self.port = int(port)
+        self._drain = asyncio.create_task(self._process.stdout.read())
+
+    def kill_now(self) -> None:
+        """SIGKILL (TerminateProcess on Windows)."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+
+    async def kill(self) -> None:
+        """Kill it, and wait until it is gone."""
+        self.kill_now()
+        await self._gone()
+
+    async def stop(self) -> int | None:
+        """End it in good order, or else kill it; returns its exit status."""
+        if self._process is None:
+            return None
+        with contextlib.suppress(ProcessLookupError):
+            self._process.terminate()
+        try:
+            await asyncio.wait_for(self._process.wait(), _STOP_TIMEOUT)
+        except TimeoutError:
+            self.kill_now()
+        return await self._gone()
+
+    async def _gone(self) -> int | None:
+        if self._process is None:
+            return None
+        status = await self._process.wait()
+        if self._drain is not None:
+            await self._drain
+        self._process = self._drain = None
+        return status
+
+    def check(self) -> None:
+        """Does it still run?
+
+        Raises:
+            DemoError: it has ended by itself.
+        """
+        if self._process is not None and self._process.returncode is not None:
+            raise DemoError(f"the server has ended by itself:\n{self._last_words()}")
+
+    def _last_words(self) -> str:
+        text = (self._directory / LOG).read_text("utf-8", "replace").strip()
+        return "\n".join(text.splitlines()[-12:]) or "(it said nothing)"
+
+
+def _environment(secret: str) -> dict[str, str]:
+    """Ours, so that the server finds what this process found, and the secret shows in no list."""
+    roots = [Path(__file__).parent.parent, Path(str(im_proto.__file__)).parent.parent]
+    path = [str(root) for root in dict.fromkeys(roots)]
+    if "PYTHONPATH" in os.environ:
+        path.append(os.environ["PYTHONPATH"])
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path), "IM_SECRET": secret}

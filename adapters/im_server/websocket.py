@@ -1,0 +1,172 @@
+"""Joined to uvicorn: its HTTP parser with a deadline, and our WebSocket in place of its own.
+
+uvicorn has no deadline and no cap of its own for the head of a request; `_Guarded` adds both, and
+hands every upgrade to `IMProtocol`, whose engine answers a wrong path itself. The WebSocket goes
+past ASGI middleware (docs/architecture.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from im_proto.server import inputs as inp
+
+if TYPE_CHECKING:
+    from .runner import Runner
+
+#: Bytes of a request's head.
+MAX_HEAD = 16_384
+#: Seconds for a request's head, from the first byte of the connection or of the request.
+HEAD_TIMEOUT = 10.0
+#: Bytes that may wait for a slow reader before the engine is told.
+HIGH_WATER = 65_536
+
+#: The key under which the runner stands in uvicorn's lifespan state.
+STATE_KEY = "im_runner"
+
+
+class GuardedHTTP(HttpToolsProtocol):
+    """uvicorn's HTTP/1.1 protocol with an absolute deadline and a cap for each request's head."""
+
+    _deadline: asyncio.TimerHandle | None = None
+    _head_bytes = 0
+    _in_head = True
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A peer has connected: the clock runs from here."""
+        super().connection_made(transport)
+        self._expect_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Count the bytes of a head before they are parsed."""
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD and b"\r\n\r\n" not in data[: MAX_HEAD + 1]:
+                self._refuse()
+                return
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        """A request begins; on a kept connection the clock starts anew."""
+        super().on_message_begin()
+        if not self._in_head:
+            self._expect_head()
+
+    def on_headers_complete(self) -> None:
+        """The head is complete."""
+        self._in_head = False
+        self._head_bytes = 0
+        self._stop_clock()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The peer is gone."""
+        self._stop_clock()
+        super().connection_lost(exc)
+
+    def handle_websocket_upgrade(self) -> None:
+        """Give the connection to the engine."""
+        self._stop_clock()
+        super().handle_websocket_upgrade()
+
+    def _expect_head(self) -> None:
+        self._in_head = True
+        self._head_bytes = 0
+        self._stop_clock()
+        self._deadline = self.loop.call_later(HEAD_TIMEOUT, self._refuse)
+
+    def _stop_clock(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _refuse(self) -> None:
+        self._stop_clock()
+        self.transport.abort()
+
+
+class IMProtocol(asyncio.Protocol):
+    """One WebSocket connection: moves bytes between its transport and the gateway.
+
+    The arguments are those that uvicorn gives to its own WebSocket protocols.
+    """
+
+    def __init__(
+        self, config: Config, server_state: ServerState, app_state: dict[str, Any]
+    ) -> None:
+        self._runner: Runner = app_state[STATE_KEY]
+        self._peers = server_state.connections
+        self._transport: asyncio.Transport | None = None
+        self._name = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The upgrade request follows as data."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.set_write_buffer_limits(high=HIGH_WATER)
+        self._peers.add(self)  # type: ignore[arg-type]  # as uvicorn's own protocols do
+        self._name = self._runner.connected(self, _address(transport))
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came in."""
+        self._runner.feed(inp.BytesReceived(connection=self._name, data=data))
+
+    def eof_received(self) -> bool:
+        """The peer sends nothing more: it is of no use half closed (RFC 6455 section 7.1.1)."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The transport is gone."""
+        self._peers.discard(self)
+        self._runner.disconnected(self._name, type(exc).__name__ if exc else "end of file")
+
+    def pause_writing(self) -> None:
+        """The peer reads too slowly."""
+        self._runner.feed(inp.WriteBlocked(connection=self._name))
+
+    def resume_writing(self) -> None:
+        """There is room again."""
+        self._runner.feed(inp.WriteReady(connection=self._name))
+
+    def shutdown(self) -> None:
+        """uvicorn goes down: the gateway takes leave of everybody."""
+        self._runner.begin_shutdown()
+
+    # what the runner carries out
+
+    def write(self, data: bytes) -> None:
+        """See `Connection`."""
+        assert self._transport is not None
+        self._transport.write(data)
+
+    def close(self) -> None:
+        """See `Connection`."""
+        assert self._transport is not None
+        self._transport.close()
+
+    def abort(self) -> None:
+        """See `Connection`."""
+        assert self._transport is not None
+        self._transport.abort()
+
+    def pause_reading(self) -> None:
+        """See `Connection`."""
+        assert self._transport is not None
+        if self._transport.is_reading():
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """See `Connection`."""
+        assert self._transport is not None
+        if not self._transport.is_reading() and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+
+def _address(transport: asyncio.Transport) -> str:
+    peer = transport.get_extra_info("peername")
+    return f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else ""

@@ -1,0 +1,401 @@
+"""The opening handshake (RFC 6455 section 4), both roles, around h11.
+
+h11 counts only incomplete heads and lets other exceptions through than its own: what comes is
+measured first, and whatever goes wrong is a `Refused`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import random
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+import h11
+from wsproto.utilities import generate_accept_token
+
+from im_proto.deflate import OFFER, BoundedDeflate
+from im_proto.errors import LocalProtocolError, printable
+from im_proto.limits import FrameLimits
+
+__all__ = [
+    "ClientOpening",
+    "HandshakeAccepted",
+    "HandshakeRejected",
+    "HandshakeRequested",
+    "Refused",
+    "ServerOpening",
+    "check_own",
+    "refusal",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandshakeRequested:
+    """Server: a client's opening handshake is complete and correct (RFC 6455 section 4.2.1).
+
+    `headers` holds all of them, names in lower case, values read as Latin-1. Tokens travel in
+    it and in `target`, so neither is in the repr.
+    """
+
+    target: str = field(repr=False)
+    host: str
+    origin: str | None
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
+    subprotocols: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandshakeAccepted:
+    """Client: the server answered 101, and every check of RFC 6455 section 4.1 held."""
+
+    subprotocol: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandshakeRejected:
+    """Client: the server answered with another status; 3xx too, nothing is followed.
+
+    `retry_after`: seconds, 0 to 86400, if the server gave whole seconds (RFC 9110 section
+    10.2.3). `reason`: its reason phrase, printable ASCII, at most 100 characters.
+    """
+
+    status: int
+    retry_after: float | None
+    reason: str
+
+
+class Refused(Exception):
+    """Inside only: what the peer sent can't be taken; ends up as a `Violation`."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+_Headers: TypeAlias = list[tuple[bytes, bytes]]
+
+_END: Final = b"\r\n\r\n"
+_TEXT_BYTES: Final = bytes(c for c in range(256) if c == 9 or (c >= 32 and c != 127))
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
+_TARGET: Final = re.compile(r"/[!\"$-~]*")  # origin-form, without a fragment
+#: The handshake is written by us alone: what a caller may not add to it.
+_RESERVED: Final = ("host", "connection", "upgrade", "content-length", "transfer-encoding")
+_LONGEST_RETRY: Final = 86400
+_PHRASES: Final = {400: "Bad Request", 405: "Method Not Allowed", 426: "Upgrade Required"}
+#: What a client needs to hear with a status (RFC 9110 section 15.5.6, RFC 6455 section 4.4).
+_ADDED: Final[dict[int, tuple[tuple[str, str], ...]]] = {
+    405: (("Allow", "GET"),),
+    426: (("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")),
+}
+
+
+def _plain(text: str) -> str:
+    """One line of printable ASCII, at most 100 characters: safe to log and to send."""
+    return printable(text[:100]).encode("ascii", "backslashreplace").decode("ascii")[:100]
+
+
+def check_own(headers: Iterable[tuple[str, str]]) -> None:
+    """Headers that our caller adds: one line each, and none that are ours to write."""
+    for name, value in headers:
+        if not _TOKEN.fullmatch(name):
+            raise LocalProtocolError(f"header name {name!r} is no token")
+        if name.lower() in _RESERVED or name.lower().startswith("sec-websocket-"):
+            raise LocalProtocolError(f"header {name!r} belongs to the handshake")
+        # The value may be a token: it stays out of the text.
+        if not value.isascii() or not value.isprintable() or value != value.strip():
+            raise LocalProtocolError(f"header {name!r} has a value that is not printable ASCII")
+
+
+class _Heads:
+    """Cuts HTTP heads out of a stream, within the caps, before h11 sees a byte of them.
+
+    h11 counts only what is incomplete, so in one read it takes 20 kB or 1,200 headers.
+    """
+
+    def __init__(self, limits: FrameLimits) -> None:
+        self.buffer = bytearray()
+        self._bytes_left = limits.handshake_bytes
+        self._headers_left = limits.handshake_headers
+        self._searched = 0  # where the end can't begin; so a byte at a time stays linear
+
+    def next(self) -> bytes | None:
+        """One complete head; None: not all of it is there yet."""
+        end = self.buffer.find(_END, self._searched, self._bytes_left)
+        if end < 0:
+            if len(self.buffer) > self._bytes_left:
+                raise Refused(431, "handshake too long")
+            self._searched = max(0, len(self.buffer) - len(_END) + 1)
+            return None
+        head = bytes(self.buffer[: end + len(_END)])
+        del self.buffer[: len(head)]
+        self._searched = 0
+        self._bytes_left -= len(head)
+        self._headers_left -= head.count(b"\r\n") - 2  # the start line and the empty line
+        if self._headers_left < 0:
+            raise Refused(431, "too many headers in the handshake")
+        # Control characters and bare CR or LF: h11 would end the head at LF LF, and needs 0.2 s
+        # to refuse 8 kB of spaces that end in NUL (its pattern for a header is quadratic there).
+        if head.replace(b"\r\n", b"").translate(None, _TEXT_BYTES):
+            raise Refused(400, "control characters in the handshake")
+        return head
+
+
+def _parse(http: h11.Connection, head: bytes) -> object:
+    """What h11 makes of a head. With `Frames.read` the only door to foreign parsers."""
+    try:
+        http.receive_data(head)
+        return http.next_event()
+    except h11.RemoteProtocolError:
+        raise Refused(400, "malformed HTTP") from None
+    except Exception as exc:  # whatever else: a peer's bytes never raise
+        raise Refused(400, f"HTTP parser failed: {type(exc).__name__}") from None
+
+
+def _only(headers: _Headers, name: str) -> str | None:
+    """The value of a header that may come once, in printable ASCII."""
+    values = [value for key, value in headers if key == name.encode()]
+    if not values:
+        return None
+    text = values[0].decode("latin-1")
+    if len(values) > 1 or not text.isascii() or not text.isprintable():
+        raise Refused(400, f"bad {name}")
+    return text
+
+
+def _list(headers: _Headers, name: str) -> str:
+    """The values of a header that is a list, joined (RFC 9110 section 5.3), in ASCII."""
+    joined = b", ".join(value for key, value in headers if key == name.encode())
+    if not joined.isascii():
+        raise Refused(400, f"bad {name}")
+    return joined.decode("ascii")
+
+
+def _tokens(headers: _Headers, name: str) -> tuple[str, ...]:
+    """The elements of such a list, each of them a token."""
+    # Cut with split and strip: one regular expression for it all has been a ReDoS.
+    tokens = tuple(item for part in _list(headers, name).split(",") if (item := part.strip(" \t")))
+    if not all(map(_TOKEN.fullmatch, tokens)):
+        raise Refused(400, f"bad {name}")
+    return tokens
+
+
+def _upgrades(headers: _Headers) -> bool:
+    """Both `Upgrade: websocket` and `Connection: Upgrade` are there."""
+    upgrade = [token.lower() for token in _list(headers, "upgrade").split(",")]
+    connection = [token.strip().lower() for token in _list(headers, "connection").split(",")]
+    return upgrade == ["websocket"] and "upgrade" in connection
+
+
+def _check_request(request: object) -> tuple[HandshakeRequested, bytes, str]:
+    """Server: the request, its key and its extension offers (RFC 6455 section 4.2.1)."""
+    if not isinstance(request, h11.Request):
+        raise Refused(400, "not a request")
+    headers: _Headers = list(request.headers)
+    target = request.target.decode("ascii")
+    if request.method != b"GET":
+        raise Refused(405, "method is not GET")
+    if request.http_version != b"1.1":
+        raise Refused(400, "not HTTP/1.1")
+    if not _TARGET.fullmatch(target):
+        raise Refused(400, "target is not a path")
+    # A body would be taken for frames by us and for something else by a proxy in between.
+    if any(
+        name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
+        for name, value in headers
+    ):
+        raise Refused(413, "a handshake has no body")
+    if not _upgrades(headers):
+        raise Refused(426, "not a WebSocket handshake")
+    if _list(headers, "sec-websocket-version") != "13":
+        raise Refused(426, "WebSocket version is not 13")
+    key = _only(headers, "sec-websocket-key") or ""
+    try:
+        if len(key) != 24 or len(base64.b64decode(key, validate=True)) != 16:
+            raise Refused(400, "bad sec-websocket-key")
+    except binascii.Error:
+        raise Refused(400, "bad sec-websocket-key") from None
+    host = _only(headers, "host")
+    # Longer than a name can be; and no IDNA here, whose decoder is slow on hostile names.
+    if not host or len(host) > 255 or " " in host:
+        raise Refused(400, "bad host")
+    requested = HandshakeRequested(
+        target=target,
+        host=host,
+        origin=_only(headers, "origin"),
+        headers=tuple((name.decode("ascii"), value.decode("latin-1")) for name, value in headers),
+        subprotocols=_tokens(headers, "sec-websocket-protocol"),
+    )
+    return requested, key.encode("ascii"), _list(headers, "sec-websocket-extensions")
+
+
+def _rejection(response: h11.Response) -> HandshakeRejected:
+    """Client: an answer other than 101. Its body, if any, is of no interest."""
+    given = next((value for name, value in response.headers if name == b"retry-after"), b"")
+    seconds = None
+    if given.isdigit():  # of bytes: ASCII only; int() of very many digits raises
+        seconds = float(min(int(given[:20]), _LONGEST_RETRY))
+    return HandshakeRejected(
+        status=response.status_code,
+        retry_after=seconds,
+        reason=_plain(response.reason.decode("latin-1")),
+    )
+
+
+class ServerOpening:
+    """The server's side of the handshake; gone when it is done."""
+
+    def __init__(self, limits: FrameLimits, compression: bool) -> None:
+        self.heads = _Heads(limits)
+        self._max_message = limits.message_bytes
+        self._compression = compression
+        self._key = b""
+        self._offers = ""
+        self.requested: HandshakeRequested | None = None
+
+    def receive(self, data: bytes) -> HandshakeRequested | None:
+        """The request, once it is complete. Nothing may follow until it is answered."""
+        if self.requested is None:
+            self.heads.buffer += data
+            head = self.heads.next()
+            if head is None:
+                return None
+            request = _parse(h11.Connection(h11.SERVER), head)
+            requested, self._key, self._offers = _check_request(request)
+            if not self.heads.buffer:
+                self.requested = requested
+                return requested
+        # wsproto would drop them; a client has to wait for the 101 (section 4.1).
+        raise Refused(400, "bytes before the handshake was answered")
+
+    def accept(self, subprotocol: str | None) -> tuple[bytes, BoundedDeflate | None]:
+        """The 101, and the compression that it agrees to (section 4.2.2)."""
+        # Only values that were checked go in: no header can be smuggled through them.
+        lines = [
+            "HTTP/1.1 101 Switching Protocols",
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            f"Sec-WebSocket-Accept: {generate_accept_token(self._key).decode('ascii')}",
+        ]
+        if subprotocol is not None:
+            lines.append(f"Sec-WebSocket-Protocol: {subprotocol}")
+        deflate = None
+        if self._compression:
+            agreed = BoundedDeflate.accepted(self._offers, max_message=self._max_message)
+            if agreed is not None:
+                deflate, answer = agreed
+                lines.append(f"Sec-WebSocket-Extensions: {answer}")
+        return "\r\n".join([*lines, "", ""]).encode("ascii"), deflate
+
+
+def refusal(status: int, reason: str, headers: Iterable[tuple[str, str]]) -> bytes:
+    """An HTTP answer other than 101, after which the connection is closed."""
+    reason = reason or _PHRASES.get(status, "Rejected")
+    body = reason.encode("utf-8", "backslashreplace")
+    answer = h11.Response(
+        status_code=status,
+        reason=_plain(reason).encode("ascii"),
+        headers=[
+            *headers,
+            *_ADDED.get(status, ()),
+            ("Connection", "close, upgrade" if status == 426 else "close"),
+            ("Content-Type", "text/plain; charset=utf-8"),
+            ("Content-Length", str(len(body))),
+        ],
+    )
+    # A fresh h11: that of the request may have failed on it, or want no body in answer to HEAD.
+    http = h11.Connection(h11.SERVER)
+    parts = [http.send(event) for event in (answer, h11.Data(data=body), h11.EndOfMessage())]
+    return b"".join(part or b"" for part in parts)
+
+
+@dataclass(slots=True)
+class ClientOpening:
+    """The client's side of the handshake; gone when it is done."""
+
+    host: str
+    target: str
+    rng: random.Random
+    limits: FrameLimits
+    headers: tuple[tuple[str, str], ...]
+    subprotocols: tuple[str, ...]
+    compression: bool
+    heads: _Heads = field(init=False)
+    key: bytes = b""  # empty: nothing was asked yet
+    http: h11.Connection = field(default_factory=lambda: h11.Connection(h11.CLIENT))
+
+    def __post_init__(self) -> None:
+        self.heads = _Heads(self.limits)
+
+    def request(self) -> bytes:
+        """The GET, after a look at all that the caller put into it."""
+        if not _TARGET.fullmatch(self.target):
+            raise LocalProtocolError("target must be a path with an optional query, in ASCII")
+        check_own(self.headers)
+        asked = self.subprotocols
+        if not all(map(_TOKEN.fullmatch, asked)) or len(set(asked)) < len(asked):
+            raise LocalProtocolError("subprotocols must be different tokens")
+        try:
+            host = self.host if self.host.isascii() else self.host.encode("idna").decode("ascii")
+        except UnicodeError:
+            raise LocalProtocolError("host has no IDNA form") from None
+        if not 0 < len(host) <= 255 or not host.isprintable() or " " in host:
+            raise LocalProtocolError("host must be a name or address of 1 to 255 characters")
+        self.key = base64.b64encode(self.rng.randbytes(16))
+        headers = [
+            ("Host", host),
+            ("Upgrade", "websocket"),
+            ("Connection", "Upgrade"),
+            ("Sec-WebSocket-Key", self.key.decode("ascii")),
+            ("Sec-WebSocket-Version", "13"),
+        ]
+        if asked:
+            headers.append(("Sec-WebSocket-Protocol", ", ".join(asked)))
+        if self.compression:
+            headers.append(("Sec-WebSocket-Extensions", OFFER))
+        request = h11.Request(method="GET", target=self.target, headers=[*headers, *self.headers])
+        return self.http.send(request) or b""
+
+    def receive(
+        self, data: bytes
+    ) -> tuple[HandshakeAccepted | HandshakeRejected, BoundedDeflate | None] | None:
+        """The server's answer, once it is complete; what is left in `heads.buffer` are frames."""
+        if not self.key:
+            raise Refused(1002, "bytes before our request")
+        self.heads.buffer += data
+        while (head := self.heads.next()) is not None:
+            answer = _parse(self.http, head)
+            if isinstance(answer, h11.Response):
+                return _rejection(answer), None
+            if not isinstance(answer, h11.InformationalResponse):
+                raise Refused(1002, "not an answer")
+            if answer.status_code == 101:
+                return self._switch(list(answer.headers))
+            # 100, 102, 103: interim, another head follows (RFC 9110 section 15.2).
+        return None
+
+    def _switch(self, headers: _Headers) -> tuple[HandshakeAccepted, BoundedDeflate | None]:
+        """Is this 101 an answer to our request (section 4.1, what the client validates)?"""
+        if not _upgrades(headers):
+            raise Refused(1002, "101 without Upgrade: websocket")
+        token = generate_accept_token(self.key).decode("ascii")
+        if _only(headers, "sec-websocket-accept") != token:
+            raise Refused(1002, "bad sec-websocket-accept")
+        subprotocol = _only(headers, "sec-websocket-protocol")
+        if subprotocol is None and self.subprotocols:
+            raise Refused(1002, "no subprotocol chosen")
+        if subprotocol is not None and subprotocol not in self.subprotocols:
+            raise Refused(1002, "a subprotocol that was not asked for")
+        extensions = _list(headers, "sec-websocket-extensions")
+        deflate = None
+        if extensions:
+            if not self.compression:
+                raise Refused(1002, "an extension that was not asked for")
+            deflate = BoundedDeflate.confirmed(extensions, max_message=self.limits.message_bytes)
+            if deflate is None:
+                raise Refused(1002, "bad answer to permessage-deflate")
+        return HandshakeAccepted(subprotocol=subprotocol), deflate
