@@ -1,0 +1,49 @@
+# Every target sets up what it needs on a machine that has only Python >= 3.11.
+# The two to start with: `make demo` and `make test`.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
+
+.DEFAULT_GOAL := help
+.PHONY: help demo install test test-all lint docs clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.demo ## watch messages survive a server that is killed (ARGS="--messages 500")
+	@$(BIN)/im demo $(ARGS)
+
+install: $(VENV)/.dev ## .venv with everything that development needs
+
+test: $(VENV)/.dev ## the tests that need no services and no browser, under 90 s
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-all: $(VENV)/.dev ## all tests, also those that build wheels or take minutes
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.dev ## ruff, mypy --strict, purity of the core, generated docs up to date
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/core/test_purity.py
+	$(BIN)/python docs/draw_machines.py --check
+
+docs: $(VENV)/.dev ## draw what is generated from the code
+	$(BIN)/python docs/draw_machines.py
+
+clean: ## remove .venv and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "im-proto needs Python 3.11 or newer; make PYTHON=python3.x")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml | $(BIN)/python
+	$(PIP) install -e ".[server,cli]"
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(PIP) install -e ".[dev]"
+	@touch $@ $(VENV)/.demo
