@@ -1,0 +1,129 @@
+"""Writes docs/reference.md: the public names of the packages, from their own docstrings.
+
+    python docs/draw_reference.py            write it
+    python docs/draw_reference.py --check    exit 1 if it is stale
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+PACKAGES = ("im_asyncio", "im_proto", "im_server")
+PAGE = Path(__file__).with_name("reference.md")
+
+
+def reference() -> str:
+    """The whole page."""
+    parts = [
+        "# Reference\n",
+        "Made from the docstrings by `python docs/draw_reference.py`. Durations are in seconds "
+        "unless a name says otherwise.\n",
+    ]
+    seen: set[int] = set()
+    for name in PACKAGES:
+        package = importlib.import_module(name)
+        parts.append(f"## {name}\n\n{_doc(package)}\n")
+        for public in package.__all__:
+            thing = getattr(package, public)
+            if public.startswith("__") or id(thing) in seen:
+                continue
+            seen.add(id(thing))
+            parts.append(_describe(public, thing))
+    return "\n".join(parts)
+
+
+def _describe(name: str, thing: Any) -> str:
+    if not inspect.isclass(thing):
+        kind = _signature(thing) if callable(thing) else ""
+        return f"### {name}\n\n{_code(name + kind)}\n\n{_doc(thing)}\n"
+    lines = [f"### {name}\n\n{_code(_head(name, thing))}\n\n{_doc(thing)}\n"]
+    if issubclass(thing, BaseModel):
+        lines.append(_fields(thing))
+    for member, value in vars(thing).items():
+        if member.startswith("_") or not (doc := _doc(value)):
+            continue
+        if isinstance(value, property):
+            lines.append(f"- **`{member}`** {_first(doc)}")
+        elif inspect.isfunction(value) or isinstance(value, classmethod):
+            function = value.__func__ if isinstance(value, classmethod) else value
+            lines.append(f"- **`{member}{_signature(function)}`** {_first(doc)}")
+    return "\n".join(lines) + "\n"
+
+
+def _head(name: str, thing: type) -> str:
+    if issubclass(thing, BaseModel | Exception) or "__init__" not in vars(thing):
+        return f"class {name}"
+    return f"class {name}{_signature(vars(thing)['__init__'])}"
+
+
+def _signature(function: Any) -> str:
+    try:
+        text = str(inspect.signature(function))
+    except (TypeError, ValueError):
+        return ""
+    # annotations are strings: take the quotes off them, but not off defaults
+    text = re.sub(r"(: |-> )(['\"])(.*?)\2(?=[,) ]|$)", r"\1\3", text)
+    text = re.sub(r"\((self|cls)(, )?", "(", text).removesuffix(" -> None")
+    return re.sub(r"<[^>]*>", "…", text)
+
+
+def _fields(model: type[BaseModel]) -> str:
+    """Fields with their defaults; what stands as a comment above each in the source is its text."""
+    comments = _comments(model)
+    rows = ["| field | default | |", "|---|---|---|"]
+    for name, field in model.model_fields.items():
+        default = "required" if field.is_required() else f"`{_default(field.default)}`"
+        rows.append(f"| `{name}` | {default} | {comments.get(name, '')} |")
+    return "\n".join(rows) + "\n"
+
+
+def _default(value: Any) -> str:
+    return f"{type(value).__name__}()" if isinstance(value, BaseModel) else repr(value)
+
+
+def _comments(model: type[BaseModel]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    above: list[str] = []
+    for line in inspect.getsource(model).splitlines():
+        text = line.strip()
+        if text.startswith("#:"):
+            above.append(text.removeprefix("#:").strip())
+        elif above and (match := re.match(r"(\w+):", text)):
+            found[match[1]] = " ".join(above).replace("|", "\\|")
+            above = []
+    return found
+
+
+def _doc(thing: Any) -> str:
+    return inspect.getdoc(thing) or ""
+
+
+def _first(doc: str) -> str:
+    return doc.partition("\n\n")[0].replace("\n", " ")
+
+
+def _code(text: str) -> str:
+    return f"```python\n{text}\n```"
+
+
+def main(arguments: list[str]) -> int:
+    """Write the page, or with --check compare it."""
+    page = reference()
+    if "--check" in arguments:
+        if PAGE.read_text(encoding="utf-8") != page:
+            print(f"{PAGE.name} is stale: run `make docs`", file=sys.stderr)  # noqa: T201
+            return 1
+        return 0
+    PAGE.write_text(page, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
