@@ -87,7 +87,7 @@ mailboxes = Table(
     sqlite_with_rowid=False,
 )
 
-#: Fences and cursors. All plain logins of a user share the device "".
+#: The present generation and the cursor. All plain logins of a user share the device "".
 devices = Table(
     "devices",
     metadata,
@@ -118,6 +118,19 @@ messages = Table(
     Column("session_id", BigInteger),
     Column("accepted_at", BigInteger, nullable=False),  # milliseconds since 1970
     UniqueConstraint("sender", "msg_id"),
+)
+
+#: Every login of a device, and the last message before it: what an older login has written behind
+#: that row got past its fence. Nothing reads it but an audit.
+fences = Table(
+    "fences",
+    metadata,
+    Column("user", Text, primary_key=True),
+    Column("device", Text, primary_key=True),
+    Column("generation", BigInteger, primary_key=True),
+    Column("logged_in_at", BigInteger, nullable=False),  # milliseconds since 1970
+    Column("last_message_id", Integer, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 # Nearly empty, as nearly every message has NULL there: it costs an ordinary insert nothing.
@@ -252,6 +265,7 @@ UPSERT_LOGIN = _device.on_conflict_do_update(
         "last_login_at": _device.excluded.last_login_at,
     },
 )
+INSERT_FENCE = insert(fences)
 
 
 def prepare(connection: Connection, name: str) -> None:

@@ -1,0 +1,240 @@
+"""The SQLite file itself: taken for one process, opened, and written in transactions.
+
+Two connections: one writes, one reads, and the write-ahead log lets them work side by side.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy import URL, Connection, create_engine, event, exc, make_url
+from sqlalchemy.engine import Engine
+from sqlalchemy.pool import NullPool
+
+from . import schema
+from .filelock import FileLock, LockHeldError
+from .schema import StoreError
+
+#: What an acknowledged message survives: "power" a power cut, "process" a crash of the server.
+Durability = Literal["power", "process"]
+
+_SYNCHRONOUS = {"power": "FULL", "process": "NORMAL"}
+
+
+class Database:
+    """A file, from its lock to its end.
+
+    Args:
+        url: `sqlite:///PATH`.
+        durability: what an acknowledged message survives.
+        busy_timeout: how long to wait for another program that has the file locked, in seconds.
+
+    Raises:
+        StoreError: the URL is none that we can use.
+    """
+
+    def __init__(self, url: str, durability: Durability, busy_timeout: float) -> None:
+        self._name, self._path = _path_of(url)
+        self._synchronous = _SYNCHRONOUS[durability]
+        self._busy_timeout = busy_timeout
+        self._lock = FileLock(Path(f"{self._path}.lock"))
+        self._writer: Connection | None = None
+        self._reader: Connection | None = None
+
+    def open(self) -> None:
+        """Take the file for this process alone and make the tables, if it is new.
+
+        Raises:
+            StoreError: says what is wrong with the file and what to do.
+        """
+        if self._writer is not None:
+            raise StoreError(f"database {self._name} is open already")
+        self._take_lock()
+        try:
+            with self._opening():
+                self._writer = self._connect("BEGIN IMMEDIATE")
+                raw = _raw(self._writer)
+                raw.execute(f"PRAGMA synchronous = {self._synchronous}")
+                # macOS only: without it a flush stops at the cache of the disk.
+                raw.execute(f"PRAGMA fullfsync = {int(self._synchronous == 'FULL')}")
+                raw.execute("PRAGMA foreign_keys = ON")
+                # Users are spread over the tables, so every commit touches pages everywhere:
+                # keep more of them (32 MiB), and copy them out of the log less often (32 MiB).
+                raw.execute("PRAGMA cache_size = -32768")
+                raw.execute("PRAGMA wal_autocheckpoint = 8192")
+                raw.execute("SELECT json_valid('[]')")  # what schema.py looks things up with
+                with self._writer.begin():
+                    schema.prepare(self._writer, self._name)
+                # Only now, when the file is known to be ours, is anything about it changed.
+                (mode,) = raw.execute("PRAGMA journal_mode = WAL").fetchone()
+                if mode != "wal":
+                    raise StoreError(
+                        f"database {self._name} can't have a write-ahead log where it lies "
+                        "(a network drive?): choose a path on a local disk"
+                    )
+                self._reader = self._connect("BEGIN")
+                _raw(self._reader).execute("PRAGMA query_only = ON")
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file and leave it to others; without effect on a store that isn't open."""
+        for connection in (self._reader, self._writer):
+            if connection is not None:
+                with suppress(exc.SQLAlchemyError, sqlite3.Error):
+                    connection.close()
+        self._reader = self._writer = None
+        self._lock.release()
+
+    def writing(self) -> AbstractContextManager[Connection]:
+        """A transaction that may write; one at a time.
+
+        Raises:
+            StoreError: the database can't write now; nothing was kept.
+        """
+        return self._transaction(self._writer)
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """A transaction that sees the newest commit and writes nothing.
+
+        Raises:
+            StoreError: the database can't be read now.
+        """
+        return self._transaction(self._reader)
+
+    @contextmanager
+    def _transaction(self, connection: Connection | None) -> Iterator[Connection]:
+        if connection is None:
+            raise StoreError(f"database {self._name} is not open")
+        try:
+            with connection.begin():
+                yield connection
+        except (exc.SQLAlchemyError, sqlite3.Error, ValueError, OverflowError) as error:
+            raise StoreError(short(error)) from error
+
+    def _connect(self, begin: str) -> Connection:
+        """A connection of its own, whose transactions start with `begin`.
+
+        The driver's habit is to send BEGIN before the first write only, and never IMMEDIATE:
+        a commit that has read could then fail with "locked" without waiting. SQLAlchemy's
+        documented way out: the driver sends nothing, an event does.
+        """
+        arguments: dict[str, Any] = {
+            "check_same_thread": False,  # opened here, used by a worker thread
+            "timeout": self._busy_timeout,
+        }
+        legacy = getattr(sqlite3, "LEGACY_TRANSACTION_CONTROL", None)
+        if legacy is not None:  # Python 3.12; its default changes in 3.16
+            arguments["autocommit"] = legacy
+        engine: Engine = create_engine(
+            URL.create("sqlite", database=str(self._path)),
+            poolclass=NullPool,
+            hide_parameters=True,
+            connect_args=arguments,
+        )
+
+        def send_begin(connection: Connection) -> None:
+            connection.exec_driver_sql(begin)
+
+        connection = engine.connect()
+        _raw(connection).isolation_level = None
+        event.listen(engine, "begin", send_begin)
+        return connection
+
+    def _take_lock(self) -> None:
+        try:
+            if not self._path.parent.is_dir():
+                raise StoreError(
+                    f"the directory of database {self._name} doesn't exist: create it, or choose "
+                    "another path"
+                )
+            if self._path.is_dir():
+                raise StoreError(f"database {self._name} is a directory: name a file in it")
+            self._lock.acquire()
+        except LockHeldError as held:
+            raise StoreError(
+                f"database {self._name} is in use by another server ({held.holder}): stop that "
+                "one, or choose another path"
+            ) from None
+        except OSError as error:
+            raise StoreError(
+                f"database {self._name} can't be written ({error.strerror}): give this user write "
+                "permission for the file and its directory, or choose another path"
+            ) from error
+
+    @contextmanager
+    def _opening(self) -> Iterator[None]:
+        try:
+            yield
+        except (exc.SQLAlchemyError, sqlite3.Error) as error:
+            advice = _ADVICE.get(_code(error), f"can't be opened ({short(error)})")
+            raise StoreError(f"database {self._name} {advice}") from error
+
+
+_CANT_WRITE = (
+    "can't be written: give this user write permission for the file and its directory, or choose "
+    "another path"
+)
+_ADVICE: dict[int, str] = {
+    sqlite3.SQLITE_NOTADB: "is not a SQLite database: move the file away, or choose another path",
+    sqlite3.SQLITE_CORRUPT: "is damaged: restore a backup, or choose another path",
+    sqlite3.SQLITE_READONLY: _CANT_WRITE,
+    sqlite3.SQLITE_CANTOPEN: _CANT_WRITE,
+    sqlite3.SQLITE_PERM: _CANT_WRITE,
+    sqlite3.SQLITE_BUSY: "is locked by another program: close that one and start again",
+    sqlite3.SQLITE_FULL: "has no room: free some space on its disk",
+}
+
+
+def _path_of(url: str) -> tuple[str, Path]:
+    """The file of a URL: as the user wrote it, for error texts, and as it really lies."""
+    try:
+        parsed = make_url(url)
+    except (exc.ArgumentError, ValueError):
+        # The text of the error, and the URL, may hold a password.
+        raise StoreError("the database URL can't be read: write sqlite:///PATH") from None
+    if parsed.drivername not in ("sqlite", "sqlite+pysqlite"):
+        raise StoreError(
+            f"a database of the kind {parsed.drivername!r} is not supported yet: use sqlite:///PATH"
+        )
+    if parsed.host or parsed.username or parsed.port or parsed.query:
+        raise StoreError("a SQLite URL has three slashes and no options: write sqlite:///PATH")
+    name = parsed.database or ""
+    if not name or name == ":memory:" or "\x00" in name:
+        raise StoreError("the messages of a server live in a file: write sqlite:///PATH")
+    # Symlinks resolved: two names of one file must meet at the same lock.
+    return name, Path(os.path.realpath(name))
+
+
+def _raw(connection: Connection) -> sqlite3.Connection:
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, sqlite3.Connection)
+    return raw
+
+
+def driver_error(error: BaseException) -> BaseException:
+    original = getattr(error, "orig", None)
+    return original if isinstance(original, BaseException) else error
+
+
+def kind(error: BaseException) -> str:
+    driver = driver_error(error)
+    return str(getattr(driver, "sqlite_errorname", type(driver).__name__))
+
+
+def _code(error: BaseException) -> int:
+    """SQLite's primary result code (sqlite.org/rescode.html), -1 if it isn't SQLite's."""
+    code = getattr(driver_error(error), "sqlite_errorcode", None)
+    return code & 0xFF if isinstance(code, int) else -1
+
+
+def short(error: BaseException) -> str:
+    """The reason in the database's own words, if they can't hold what it was given."""
+    driver = driver_error(error)
+    return str(driver) if isinstance(driver, sqlite3.OperationalError) else kind(error)
