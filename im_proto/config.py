@@ -9,9 +9,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictInt,
+    model_validator,
+)
 
 from .wire import UserId, user_id
+from .wire.types import DeviceId
 
 #: A duration in seconds that must pass.
 Positive = Annotated[float, Field(gt=0, le=86_400 * 366)]
@@ -112,7 +121,7 @@ class ClientConfig(_Frozen):
     #: the access token, or a function that gets one
     token: Annotated[TokenSource, AfterValidator(_check_token), Field(repr=False)]
     #: who logs in
-    user_id: Annotated[int | str, Field(union_mode="left_to_right"), BeforeValidator(user_id)]
+    user_id: Annotated[StrictInt | str, Field(union_mode="left_to_right"), BeforeValidator(user_id)]
     reconnect: ReconnectConfig = ReconnectConfig()
     heartbeat: HeartbeatConfig = HeartbeatConfig()
     timeouts: Timeouts = Timeouts()
@@ -120,6 +129,10 @@ class ClientConfig(_Frozen):
     dialect: Literal["invocation"] = "invocation"
     #: ask for what protocol.md section 2 adds; False sends nothing of it
     extensions: bool = True
+    #: this installation's name at the server, which keeps its place in the mailbox; two clients
+    #: with one name put each other out. None draws a new one for each client object, and the
+    #: server starts at the oldest message it holds
+    device_id: DeviceId | None = None
     #: extra headers of the upgrade request; values never show in a repr
     headers: Annotated[tuple[tuple[str, str], ...], Field(repr=False)] = ()
     #: unanswered messages at a time, all conversations together; the server may want fewer

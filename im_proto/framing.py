@@ -192,7 +192,9 @@ class Framing:
             raise self._misuse("request()")
         return opening.request()
 
-    def accept(self, subprotocol: str | None = None) -> bytes:
+    def accept(
+        self, subprotocol: str | None = None, *, headers: Sequence[tuple[str, str]] = ()
+    ) -> bytes:
         """Server: answer `HandshakeRequested` with 101 (RFC 6455 section 4.2.2); frames follow.
 
         `subprotocol` must be one of those that were asked for.
@@ -202,7 +204,8 @@ class Framing:
             raise self._misuse("accept()")
         if subprotocol is not None and subprotocol not in opening.requested.subprotocols:
             raise LocalProtocolError("accept() with a subprotocol that was not asked for")
-        out, deflate = opening.accept(subprotocol)
+        check_own(headers)
+        out, deflate = opening.accept(subprotocol, headers)
         self._enter_frames(deflate)
         return out
 

@@ -50,9 +50,13 @@ class HandshakeRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandshakeAccepted:
-    """Client: the server answered 101, and every check of RFC 6455 section 4.1 held."""
+    """Client: the server answered 101, and every check of RFC 6455 section 4.1 held.
+
+    `capable`: it says in the header `IM-Capabilities` that it knows section 2 of the protocol.
+    """
 
     subprotocol: str | None
+    capable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +87,8 @@ _END: Final = b"\r\n\r\n"
 _TEXT_BYTES: Final = bytes(c for c in range(256) if c == 9 or (c >= 32 and c != 127))
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
 _TARGET: Final = re.compile(r"/[!\"$-~]*")  # origin-form, without a fragment
+#: In the 101 of a server that knows section 2 of the protocol: it is never taken for a strict one.
+CAPABILITIES_HEADER: Final = "IM-Capabilities"
 #: The handshake is written by us alone: what a caller may not add to it.
 _RESERVED: Final = ("host", "connection", "upgrade", "content-length", "transfer-encoding")
 _LONGEST_RETRY: Final = 86400
@@ -272,7 +278,9 @@ class ServerOpening:
         # wsproto would drop them; a client has to wait for the 101 (section 4.1).
         raise Refused(400, "bytes before the handshake was answered")
 
-    def accept(self, subprotocol: str | None) -> tuple[bytes, BoundedDeflate | None]:
+    def accept(
+        self, subprotocol: str | None, headers: Iterable[tuple[str, str]]
+    ) -> tuple[bytes, BoundedDeflate | None]:
         """The 101, and the compression that it agrees to (section 4.2.2)."""
         # Only values that were checked go in: no header can be smuggled through them.
         lines = [
@@ -281,6 +289,7 @@ class ServerOpening:
             "Connection: Upgrade",
             f"Sec-WebSocket-Accept: {generate_accept_token(self._key).decode('ascii')}",
         ]
+        lines += [f"{name}: {value}" for name, value in headers]
         if subprotocol is not None:
             lines.append(f"Sec-WebSocket-Protocol: {subprotocol}")
         deflate = None
@@ -398,4 +407,5 @@ class ClientOpening:
             deflate = BoundedDeflate.confirmed(extensions, max_message=self.limits.message_bytes)
             if deflate is None:
                 raise Refused(1002, "bad answer to permessage-deflate")
-        return HandshakeAccepted(subprotocol=subprotocol), deflate
+        capable = any(name == CAPABILITIES_HEADER.lower().encode() for name, _ in headers)
+        return HandshakeAccepted(subprotocol=subprotocol, capable=capable), deflate

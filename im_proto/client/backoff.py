@@ -69,10 +69,11 @@ class Backoff:
         return limit is not None and self.failed >= limit
 
     def next_delay(self, rng: random.Random, retry_after: float | None) -> float:
-        """Draw the delay of the next attempt, in seconds; a server's own wish is obeyed."""
+        """Draw the delay of the next attempt, in seconds; a server's own wish is obeyed, but for
+        one of no delay at all."""
         self._level += 1
         self.retries += 1
-        if retry_after is not None:
-            return min(max(retry_after, 0.0), MAX_RETRY_AFTER)
+        if retry_after:
+            return min(retry_after, MAX_RETRY_AFTER)
         delay = base_delay(self._config, self._level)
         return rng.uniform(0, delay) if self._config.jitter == "full" else delay

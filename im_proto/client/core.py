@@ -138,8 +138,9 @@ class ClientCore(Lifecycle):
     def _on_link_opened(self, opened: inp.LinkOpened) -> None:
         self._connection_to("handshake_accepted")
         self.timers.cancel(Timer.CONNECT)
+        self._told_connected = True
         self.fx.notify(ev.Connected())
-        self.login.to("request_sent")
+        self.login.link_opened(capable=opened.capable)
         self.timers.set(Timer.AUTH, self.fx.now + self.config.timeouts.auth)
         self.fx.say(self.login.request_message(self.receiving.inbox.resume()))
         # alone, and never in a batch
@@ -241,6 +242,7 @@ class ClientCore(Lifecycle):
         if self.connection != "open":
             return
         self.liveness.life()
+        self.timers.cancel(Timer.PARTIAL)
         try:
             messages = self.fx.dialect.decode(
                 received.text, batch=MAX_BATCH if "batch" in self.capabilities else 0

@@ -95,14 +95,19 @@ class ClientEngine:
     # ------------------------------------------------------------ bytes
 
     def _receive(self, received: inp.BytesReceived, now: float) -> list[act.Action]:
-        framing = self._framing
-        if framing is None or received.transport != self.core.transport:
+        framing, core = self._framing, self.core
+        if framing is None or received.transport != core.transport:
+            return []
+        if core.connection == "disconnected":
             return []
         actions: list[act.Action] = []
         for frame in framing.receive(received.data, now):
             actions += self._on_frame(frame, received.transport, now)
             if self._framing is not framing:
                 return actions
+            if isinstance(frame, TextFrame):
+                # what is half here now has begun after this one
+                self._partial = False
         if framing.open and framing.partial != self._partial:
             self._partial = framing.partial
             changed = inp.PartialChanged(transport=received.transport, partial=self._partial)
@@ -121,7 +126,7 @@ class ClientEngine:
             event = inp.ControlReceived(transport=transport)
             return reply + self._carry_out(self.core.step(event, now))
         elif isinstance(frame, HandshakeAccepted):
-            event = inp.LinkOpened(transport=transport)
+            event = inp.LinkOpened(transport=transport, capable=frame.capable)
         elif isinstance(frame, HandshakeRejected):
             event = inp.LinkRefused(
                 transport=transport,

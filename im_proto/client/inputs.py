@@ -153,9 +153,10 @@ class TimePassed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkOpened:
-    """The WebSocket upgrade succeeded."""
+    """The WebSocket upgrade succeeded; `capable`: the server says that it knows section 2."""
 
     transport: int
+    capable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

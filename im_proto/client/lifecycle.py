@@ -54,7 +54,7 @@ class Lifecycle:
     ) -> None:
         self.config = config
         self.rng = rng
-        self.device_id = f"{rng.getrandbits(64):016x}"
+        self.device_id = config.device_id or f"{rng.getrandbits(64):016x}"
         self.connection = CONNECTION.initial
         self.reconnect = RECONNECT.initial
         #: the present transport, or the last one
@@ -73,6 +73,7 @@ class Lifecycle:
         self._limits = ServerLimits()
         self._kick: Kick | None = None
         self._was_authenticated = False
+        self._told_connected = False
 
     # ------------------------------------------------------------ the application's wishes
 
@@ -107,8 +108,7 @@ class Lifecycle:
             self._drop()
         self.reason = "disconnected by the application"
         self._was_authenticated = False
-        if was_open:
-            self.fx.notify(ev.Disconnected())
+        self._tell_disconnected(None)
 
     def _on_update_token(self, update: inp.UpdateToken) -> None:
         if not 0 < len(update.token) <= 8192:
@@ -414,9 +414,9 @@ class Lifecycle:
         if self.reconnect == "established":
             as_failed = verdict is not None and verdict.failed_delay
             self.backoff.link_lost(self.fx.now, as_failed=as_failed)
-            self.fx.notify(ev.Disconnected(error=error))
         elif verdict is None or verdict.counts:
             self.backoff.attempt_failed()
+        self._tell_disconnected(error)
         self.fx.notify(ev.ErrorOccurred(error=error))
         if self.backoff.exhausted:
             self._reconnect_to("retries_exhausted")
@@ -438,12 +438,17 @@ class Lifecycle:
         error.retryable = False
         self.reason = reason
         self.last_error = error
-        if self.reconnect == "established":
-            self.fx.notify(ev.Disconnected(error=error))
+        self._tell_disconnected(error)
         self._reconnect_to("halt")
         self.fx.notify(ev.ErrorOccurred(error=error))
 
     # ------------------------------------------------------------ small things
+
+    def _tell_disconnected(self, error: IMError | None) -> None:
+        """Every Connected is followed by one Disconnected."""
+        if self._told_connected:
+            self._told_connected = False
+            self.fx.notify(ev.Disconnected(error=error))
 
     def _flush(self) -> None:
         batch = self._limits.batch if "batch" in self.capabilities else 1

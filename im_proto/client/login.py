@@ -127,6 +127,13 @@ class Login:
 
     # ------------------------------------------------------------ the request
 
+    def link_opened(self, *, capable: bool) -> None:
+        """The link is up and AUTH_REQUEST goes out; a `capable` server is no strict one."""
+        self._takes_extensions |= capable
+        if capable:
+            self._trying_plain = False
+        self.to("request_sent")
+
     def request_message(self, resume: ResumeFrom | None) -> AuthRequest:
         """AUTH_REQUEST as this server can take it (protocol.md section 1, "Strict servers")."""
         self._excused = False

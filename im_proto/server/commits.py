@@ -70,8 +70,26 @@ class Commits:
         self._queue.append(submission)
 
     def move(self, move: CursorMove) -> None:
-        """Remember a cursor for the next commit."""
-        self._cursors[move.user, move.device] = move
+        """Remember a cursor for the next commit.
+
+        Plain logins share one: the furthest counts. Else the newest login's, since an older one
+        is fenced.
+        """
+        waiting = self._cursors.get((move.user, move.device))
+        if waiting is None or (move.generation, move.seq) > (waiting.generation, waiting.seq):
+            self._cursors[move.user, move.device] = move
+
+    def cursor(self, user: UserId, device: str) -> int | None:
+        """How far a device is known to be by moves that are not written yet."""
+        under_way = self._committing[2] if self._committing is not None else ()
+        return max(
+            (
+                m.seq
+                for m in (*under_way, *self._cursors.values())
+                if (m.user, m.device) == (user, device)
+            ),
+            default=None,
+        )
 
     def next(self, request: int, at: int, *, cursors: bool) -> StoreCommit | None:
         """The next transaction, if none is under way and there is something to write.
@@ -95,7 +113,7 @@ class Commits:
         self._committing = None
         if failed:
             for move in moves:
-                self._cursors.setdefault((move.user, move.device), move)
+                self.move(move)
         for submission in submissions:
             self._unpend(submission)
         return submissions

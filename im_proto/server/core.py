@@ -43,6 +43,7 @@ from ..wire import (
     codes,
 )
 from ..wire.packing import pack
+from ..wire.types import MAX_SECONDS
 from . import actions as act
 from . import inputs as inp
 from . import talk
@@ -240,6 +241,9 @@ class ServerCore:
         self._peer_batch = 1
         self._peer_frame_bytes = config.message_bytes
         self._pushed = 0
+        self._acked = 0
+        self._paused = False
+        self._blocked = False
 
     def step(self, *events: CoreInput, now: float) -> list[CoreAction]:
         """Take inputs that belong together; return what is to be done about them, in order.
@@ -321,7 +325,7 @@ class ServerCore:
         elif isinstance(message, SyncRequest):
             self._tell(talk.SyncAsked(connection=self.connection, after=message.after))
         elif isinstance(message, ChatReadReceipt):
-            self._say(ChatReadReceiptResponse(msg_id=message.msg_id, code=codes.OK))
+            self._say(ChatReadReceiptResponse(msg_id=message.msg_id, code=codes.OK, message=""))
 
     def _on_malformed(self, message: Malformed) -> None:
         if message.kind == AuthRequest.kind:
@@ -350,12 +354,15 @@ class ServerCore:
         # a plain peer's ack: the bytes before our ping have arrived (section 1, "Plain clients")
         if control.pong.isdigit() and len(control.pong) <= 19:
             seq = int(control.pong)
-            if seq <= self._pushed:
+            # anything else is nobody's ack: a pong may come unasked (RFC 6455 section 5.5.3)
+            if self._acked < seq <= self._pushed:
                 self._acknowledged(seq)
 
     def _acknowledged(self, seq: int) -> None:
-        if self._timers.get(Timer.STALL) is not None:
-            self._timers.set(Timer.STALL, self._now + self.config.stall_timeout)
+        if seq > self._acked:
+            self._acked = seq
+            if self._timers.get(Timer.STALL) is not None:
+                self._timers.set(Timer.STALL, self._now + self.config.stall_timeout)
         self._tell(talk.Acknowledged(connection=self.connection, seq=seq))
 
     def _on_partial(self, changed: PartialChanged) -> None:
@@ -431,7 +438,7 @@ class ServerCore:
         self._timers.cancel(Timer.AUTH)
         verified, config = self._verified, self.config
         assert verified is not None
-        self._pushed = login.base
+        self._pushed = self._acked = login.base
         # strict in what is sent: a plain peer gets nothing of section 2
         data = AuthData(user_id=verified.user, username=verified.username or str(verified.user))
         if self._extended:
@@ -442,7 +449,7 @@ class ServerCore:
                 device_id=self._device or None,
                 capabilities=sorted(self._granted),
                 server_time=self._wall_ms,
-                expires_in=verified.expires_in,
+                expires_in=_seconds(verified.expires_in),
                 last_msg_id=login.last_msg_id,
                 resume=login.resume if numbered else None,
                 epoch=login.epoch if numbered else None,
@@ -462,6 +469,8 @@ class ServerCore:
             )
         self._say(AuthResponse(code=codes.OK, message="", data=data))
         self._flush(alone=True)
+        if self._blocked:
+            self._stall()
 
     # ------------------------------------------------------------ what the hub says
 
@@ -496,11 +505,20 @@ class ServerCore:
                 )
             )
         elif isinstance(what, talk.Pause):
-            pause = act.PauseReading if what.paused else act.ResumeReading
-            self._do(pause(connection=self.connection))
+            self._pause(what.paused)
         elif self.state == "online":  # Drain
             self._to("drain")
-            self._do(act.PauseReading(connection=self.connection))
+            self._pause(True)
+
+    def _pause(self, paused: bool) -> None:
+        """While we don't read, the peer can't be blamed for what doesn't come."""
+        pause = act.PauseReading if paused else act.ResumeReading
+        self._do(pause(connection=self.connection))
+        if self._paused and not paused:
+            self._life()
+            if self._timers.get(Timer.PARTIAL) is not None:
+                self._timers.set(Timer.PARTIAL, self._now + self.config.partial_timeout)
+        self._paused = paused
 
     def _on_answer(self, answer: talk.Answer) -> None:
         self._say(
@@ -593,6 +611,8 @@ class ServerCore:
         for timer, late in self._timers.pop_due(self._now):
             if self.state == "closed":
                 return
+            if self.state == "closing" and timer is not Timer.CLOSE:
+                continue  # due together with the one that closed
             if late:
                 # it was us who slept: read the socket once before the peer is judged
                 self._timers.set(timer, self._now + GRACE)
@@ -602,12 +622,14 @@ class ServerCore:
     def _on_deadline(self, timer: Timer) -> None:
         config = self.config
         if timer is Timer.PING:
-            silent = self._now - self._heard
-            if silent >= config.heartbeat_interval:
+            due = self._heard + config.heartbeat_interval
+            if due <= self._now:
                 self._do(SendPing(connection=self.connection))
-                silent = 0.0
-            self._timers.set(Timer.PING, self._now + config.heartbeat_interval - silent)
+                due = self._now + config.heartbeat_interval
+            self._timers.set(Timer.PING, due)
         elif timer is Timer.IDLE:
+            if self._paused:
+                self._life()
             if self._heard + self._idle_after > self._now:
                 self._timers.set(Timer.IDLE, self._heard + self._idle_after)
             else:
@@ -616,6 +638,8 @@ class ServerCore:
             self._refuse(408, "the upgrade request took too long")
         elif timer is Timer.AUTH:
             self._end(4002, "no log-in in time")
+        elif timer is Timer.PARTIAL and self._paused:
+            self._timers.set(Timer.PARTIAL, self._now + config.partial_timeout)
         elif timer is Timer.PARTIAL:
             self._end(1008, "half a message, and then nothing")
         elif timer is Timer.STALL:
@@ -629,11 +653,16 @@ class ServerCore:
         self._gone()
 
     def _on_write_blocked(self, _: inp.WriteBlocked) -> None:
+        self._blocked = True
         if self.state in ("online", "draining"):
-            self._timers.set(Timer.STALL, self._now + self.config.stall_timeout)
-            self._tell(talk.WritingBlocked(connection=self.connection, blocked=True))
+            self._stall()
+
+    def _stall(self) -> None:
+        self._timers.set(Timer.STALL, self._now + self.config.stall_timeout)
+        self._tell(talk.WritingBlocked(connection=self.connection, blocked=True))
 
     def _on_write_ready(self, _: inp.WriteReady) -> None:
+        self._blocked = False
         if self.state in ("online", "draining"):
             self._timers.cancel(Timer.STALL)
             self._tell(talk.WritingBlocked(connection=self.connection, blocked=False))
@@ -661,6 +690,11 @@ class ServerCore:
     @property
     def _wall_ms(self) -> int:
         return int((self._now + self.wall_offset) * 1000)
+
+
+def _seconds(seconds: float | None) -> float | None:
+    """What an authenticator says of expiry, in the bounds of the wire."""
+    return None if seconds is None else min(max(seconds, 0.0), MAX_SECONDS)
 
 
 _HANDLERS: Final[dict[type, Any]] = {

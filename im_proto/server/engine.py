@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from ..config import ServerConfig
 from ..framing import (
@@ -15,12 +16,14 @@ from ..framing import (
     TextFrame,
     Violation,
 )
+from ..handshake import CAPABILITIES_HEADER
 from ..limits import FrameLimits
 from . import actions as act
 from . import core as c
 from . import inputs as inp
 
 Action = act.ConnectionAction | c.TellHub
+_CAPABLE: Final = ((CAPABILITIES_HEADER, ", ".join(c.CAPABILITIES)),)
 
 
 class ServerEngine:
@@ -70,7 +73,9 @@ class ServerEngine:
 
     def _receive(self, done: list[Action], data: bytes, now: float) -> None:
         events: list[c.CoreInput] = []
+        message_ended = False
         for frame in self._framing.receive(data, now):
+            message_ended = message_ended or isinstance(frame, TextFrame)
             if isinstance(frame, PingFrame) and self._framing.open:
                 self._core(done, events, now)
                 self._write(done, self._framing.send_pong(frame.payload))
@@ -78,10 +83,16 @@ class ServerEngine:
             events.append(event)
             if isinstance(event, c.UpgradeAsked):
                 self._core(done, events, now)
-        if self._framing.open and self._framing.partial != self._partial:
-            self._partial = self._framing.partial
-            events.append(c.PartialChanged(connection=self._connection, partial=self._partial))
+        if self._framing.open:
+            if self._partial and message_ended:  # what is half here now has begun after it
+                self._change_partial(events, False)
+            if self._framing.partial != self._partial:
+                self._change_partial(events, self._framing.partial)
         self._core(done, events, now)
+
+    def _change_partial(self, events: list[c.CoreInput], partial: bool) -> None:
+        self._partial = partial
+        events.append(c.PartialChanged(connection=self._connection, partial=partial))
 
     def _translate(self, frame: FrameEvent) -> c.CoreInput:
         if isinstance(frame, TextFrame):
@@ -105,14 +116,18 @@ class ServerEngine:
     def _carry_out(self, done: list[Action], actions: Sequence[c.CoreAction]) -> None:
         """Turn what is meant for the framing into bytes."""
         for action in actions:
-            if isinstance(action, c.SendText):
-                self._write(done, self._framing.send_text(action.text))
-            elif isinstance(action, c.SendPing):
-                self._write(done, self._framing.send_ping(action.payload))
+            if isinstance(action, c.SendText | c.SendPing):
+                # not if the same read held the peer's close, or what ends the connection
+                if not self._framing.open:
+                    continue
+                if isinstance(action, c.SendText):
+                    self._write(done, self._framing.send_text(action.text))
+                else:
+                    self._write(done, self._framing.send_ping(action.payload))
             elif isinstance(action, c.SendClose):
                 self._write(done, self._framing.send_close(action.code, action.reason))
             elif isinstance(action, c.AcceptUpgrade):
-                self._write(done, self._framing.accept())
+                self._write(done, self._framing.accept(headers=_CAPABLE))
             elif isinstance(action, c.RefuseUpgrade):
                 self._write(done, self._framing.reject(action.status, reason=action.reason))
             else:

@@ -6,7 +6,7 @@ and it answers them (`SendTo`), asks the store, and is told what the store has d
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -177,7 +177,17 @@ class Hub:
         if self._draining is not None:
             self._tell(asked.connection, self._going_down())
             return
+        newer = self._devices.get((asked.user, asked.device))
+        if newer is not None:  # what is left after `_replace`: the store's answers crossed
+            self._tell(asked.connection, self._lost_to(newer.generation, login.generation))
+            return
+        moved = self._commits.cursor(asked.user, asked.device)
+        if moved is not None:  # acknowledged here, and not written when the store looked
+            login = replace(login, cursor=max(moved, login.cursor or 0))
         start = start_of(login, asked.resume if asked.numbered else None, self.config.first_login)
+        if login.cursor is None and start.base >= login.oldest:
+            # what a first login passes over stays passed over, though nothing is acked yet
+            self._move(asked.user, asked.device, login.generation, start.base)
         session = Session(
             connection=asked.connection,
             user=asked.user,
@@ -214,15 +224,11 @@ class Hub:
             return
         self._forget(old)
         self._commits.drop(lambda connection: connection == old.connection)
-        self._tell(
-            old.connection,
-            talk.End(
-                code=4004,
-                reason=f"login {login.generation} of this device replaced login "
-                f"{old.generation} at {self.wall_ms} ms since 1970",
-                reconnect=False,
-            ),
-        )
+        self._tell(old.connection, self._lost_to(login.generation, old.generation))
+
+    def _lost_to(self, winner: int, loser: int) -> talk.End:
+        reason = f"login {winner} of this device replaced login {loser} at {self.wall_ms} ms"
+        return talk.End(code=4004, reason=f"{reason} since 1970", reconnect=False)
 
     def _on_left(self, left: talk.Left) -> None:
         session = self._sessions.get(left.connection)
@@ -406,11 +412,11 @@ class Hub:
             return
         session.reading = None
         session.head = max(session.head, done.head)
-        if not done.entries:
-            session.sent = session.head
-            return
-        session.sent = done.entries[-1].seq
-        self._tell(session.connection, talk.Push(entries=done.entries))
+        if done.entries:
+            session.sent = done.entries[-1].seq
+            self._tell(session.connection, talk.Push(entries=done.entries))
+        else:  # nothing is held up to the head of that moment; more may have come since
+            session.sent = max(session.sent, done.head)
         self._pump(session)
 
     def _on_ack(self, ack: talk.Acknowledged) -> None:
@@ -423,17 +429,13 @@ class Hub:
             self._tell(session.connection, talk.End(code=1008, reason=f"the ack {what}"))
             return
         session.acked = ack.seq
-        self._commits.move(
-            CursorMove(
-                user=session.user,
-                device=session.device,
-                generation=session.generation,
-                seq=ack.seq,
-            )
-        )
+        self._move(session.user, session.device, session.generation, ack.seq)
+        self._pump(session)
+
+    def _move(self, user: UserId, device: str, generation: int, seq: int) -> None:
+        self._commits.move(CursorMove(user=user, device=device, generation=generation, seq=seq))
         if self._timers.get(HubTimer.CURSORS) is None:
             self._timers.set(HubTimer.CURSORS, self._now + CURSOR_DELAY)
-        self._pump(session)
 
     def _on_sync(self, asked: talk.SyncAsked) -> None:
         session = self._sessions.get(asked.connection)
@@ -477,9 +479,9 @@ class Hub:
             self._tell(session.connection, talk.Drain())
 
     def _check_drained(self) -> None:
-        if self._draining is not None and not self._drained:
-            if self._commits.idle and not self._logins:
-                self._finish_drain()
+        idle = self._commits.idle and not self._logins
+        if self._draining is not None and not self._drained and idle:
+            self._finish_drain()
 
     def _finish_drain(self) -> None:
         if self._drained:

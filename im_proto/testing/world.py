@@ -138,6 +138,7 @@ class World:
         #: how long the store takes to commit, in seconds
         self.commit_time = 0.005
         self.store_fails = False
+        self._store_done = START
         self.check: Callable[[World], None] = lambda _: None
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
@@ -239,7 +240,9 @@ class World:
             self.later(lambda: self.server(verified))
         elif isinstance(action, sa.StoreCommit | sa.StoreLogin | sa.StoreRead):
             life = self._life
-            self.later(lambda: self._store(action, life), delay=self.commit_time)
+            # one after the other, as every store that serialises its writers
+            self._store_done = max(self._store_done, self.now + self.commit_time)
+            self.later(lambda: self._store(action, life), delay=self._store_done - self.now)
 
     def _store(self, action: sa.StoreCommit | sa.StoreLogin | sa.StoreRead, life: int) -> None:
         if life != self._life:

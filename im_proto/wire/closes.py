@@ -28,7 +28,7 @@ class Verdict:
     Attributes:
         reconnect: trying again makes sense.
         refresh_token: only with a new token.
-        counts: the end counts as a failed attempt: it uses up `max_retries`, and its delay grows.
+        counts: the end counts as a failed attempt and uses up `max_retries`.
         failed_delay: even after a good link, wait as after a failed attempt.
         blame: which unanswered message may have caused it.
         reason: in plain words.

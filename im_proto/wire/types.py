@@ -27,6 +27,7 @@ MAX_ID: Final = 2**63 - 1
 MAX_SAFE_INTEGER: Final = 2**53 - 1
 MAX_TEXT: Final = 65_536
 MAX_USER_NAME: Final = 128
+MAX_SECONDS: Final = 86_400.0 * 366
 
 #: White space and line ends as ECMAScript's String.prototype.trim() knows them.
 _JS_TRIM: Final = (
@@ -135,7 +136,7 @@ Millis = Annotated[
     WrapValidator(_none_if_bad),
 ]
 #: Seconds, as in `heartbeat` and `retryAfter`.
-Seconds = Annotated[float, Field(ge=0, le=86_400 * 366, strict=False)]
+Seconds = Annotated[float, Field(ge=0, le=MAX_SECONDS, strict=False)]
 #: Any text a peer may say to a person.
 Text = Annotated[str, StringConstraints(max_length=MAX_TEXT)]
 LenientText = Annotated[

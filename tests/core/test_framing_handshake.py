@@ -628,3 +628,13 @@ def test_whatever_h11_lets_through_ends_here(error, monkeypatch):
         (event,) = framing.receive(data, 0.0)
         assert isinstance(event, Violation)
         assert (event.code, event.handshake) == (code, True)
+
+
+def test_a_server_may_say_in_the_101_that_it_knows_more() -> None:
+    client = Framing.client(host="h", target="/ws", rng=random.Random(1), limits=FrameLimits())
+    server = Framing.server(limits=FrameLimits())
+    server.receive(client.request(), 0.0)
+    said = server.accept(headers=(("IM-Capabilities", "seq, batch"),))
+    assert client.receive(said, 0.0) == [HandshakeAccepted(subprotocol=None, capable=True)]
+    with pytest.raises(LocalProtocolError):
+        Framing.server(limits=FrameLimits()).accept(headers=(("X", "a\r\nb"),))

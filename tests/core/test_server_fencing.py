@@ -1,0 +1,156 @@
+"""A login of a device has a generation, and the newest one wins (protocol.md section 2)."""
+
+from __future__ import annotations
+
+from core.server_kit import Kit
+from im_proto.server.inputs import Committed
+from im_proto.server.records import Fenced
+
+
+def test_a_newer_login_ends_the_older_with_a_kick_that_names_the_winner() -> None:
+    kit = Kit()
+    old = kit.user(1)
+    kit.wait(5)
+    new = kit.user(1)
+    assert old.code == 4004
+    (kick,) = old.of("KICK")
+    assert kick["reconnect"] is False and "retryAfter" not in kick
+    assert kick["reason"] == (
+        "login 2 of this device replaced login 1 at 1700000005000 ms since 1970"
+    )
+    assert old.close is not None and old.close[1] == kick["reason"]
+    assert new.close is None and kit.gateway.online() == {1: 1}
+
+
+def test_other_devices_and_other_users_of_the_same_device_name_are_left_alone() -> None:
+    kit = Kit()
+    peers = [kit.user(1), kit.user(1, "tablet"), kit.user(2), kit.plain(1)]
+    assert [peer.code for peer in peers] == [None] * 4
+    assert kit.gateway.online() == {1: 3, 2: 1}
+
+
+def test_nothing_of_the_old_login_is_stored_once_the_new_one_is() -> None:
+    kit = Kit()
+    two, old = kit.user(2), kit.user(1)
+    kit.holding = True
+    new = kit.user(1)  # its login is with the store
+    old.chat(1, 2, "under way")
+    old.chat(2, 2, "queued")
+    kit.answer()
+    assert old.code == 4004
+    kit.release()
+    assert [s.msg_id for s in kit.submissions] == [1]
+    assert kit.stored == [] and old.answers == [] and two.contents == []
+    assert new.data["lastMsgId"] == 0
+    for n, content in ((1, "under way"), (2, "queued")):
+        new.chat(n, 2, content)
+    assert two.contents == ["under way", "queued"]
+
+
+def test_what_was_committed_before_the_new_login_is_known_to_it() -> None:
+    kit = Kit()
+    old = kit.user(1)
+    kit.holding = True
+    old.chat(7, 2, "in")
+    new = kit.user(1)
+    kit.answer(2)  # in turn: the commit, then the login
+    kit.release()
+    assert new.data["lastMsgId"] == 7
+    assert [answer["msgId"] for answer in old.answers] == [7] and old.code == 4004
+
+
+def test_what_a_new_login_joined_goes_again_under_it_in_order() -> None:
+    kit = Kit()
+    two, old = kit.user(2), kit.user(1)
+    kit.holding = True
+    new = kit.user(1)
+    old.chat(1, 2, "m1")
+    old.chat(2, 2, "m2")
+    kit.answer()  # the login: what was queued of the old one is dropped
+    assert new.data and old.code == 4004
+    for n in (1, 2, 3):
+        new.chat(n, 2, f"m{n}")  # m1 joins what is under way
+    assert len(kit.held) == 1
+    kit.release()
+    assert [(s.msg_id, s.generation) for s in kit.submissions] == [(1, 1), (1, 2), (2, 2), (3, 2)]
+    assert [answer["msgId"] for answer in new.answers] == [1, 2, 3]
+    assert old.answers == [] and two.contents == ["m1", "m2", "m3"]
+
+
+def test_several_that_were_joined_stay_in_order() -> None:
+    kit = Kit()
+    two, old, busy = kit.user(2), kit.user(1), kit.user(3)
+    kit.holding = True
+    busy.chat(1, 9, "busy")
+    new = kit.user(1)
+    for n in (1, 2, 3):
+        old.chat(n, 2, f"m{n}")
+    kit.answer()  # "busy" is in: m1 to m3 go to the store, behind the login
+    assert [s.msg_id for s in kit.submissions] == [1, 1, 2, 3]
+    kit.answer()  # the login
+    for n in (1, 2, 3, 4):
+        new.chat(n, 2, f"m{n}")
+    kit.release()
+    assert two.contents == ["m1", "m2", "m3", "m4"]
+    assert [answer["msgId"] for answer in new.answers] == [1, 2, 3, 4]
+    assert not kit.gateway.hub._commits._waiters and not kit.gateway.hub._commits._pending
+
+
+def test_a_login_at_another_gateway_ends_this_one() -> None:
+    kit = Kit()
+    one, two = kit.user(1), kit.user(2)
+    kit.holding = True
+    one.chat(1, 2, "m1")
+    one.chat(2, 2, "m2")
+    commit = kit.held.popleft()
+    fenced = tuple(Fenced(key=s.key) for s in kit.submissions)
+    kit.do(Committed(request=commit.request, results=fenced))
+    assert one.code == 4004 and one.answers == []
+    assert one.of("KICK") == [{"reason": "this device logged in elsewhere", "reconnect": False}]
+    assert kit.gateway.online() == {2: 1}
+    assert two.contents == []
+
+
+def test_a_connection_that_leaves_before_its_login_is_stored_still_ends_the_older_one() -> None:
+    kit = Kit()
+    old = kit.user(1)
+    kit.holding = True
+    new = kit.user(1)
+    new.lose()
+    kit.release()
+    assert old.code == 4004  # the store fences it: it could send nothing any more
+    assert kit.gateway.online() == {}
+
+
+def test_two_logins_answered_in_the_wrong_order_leave_the_newer_one() -> None:
+    kit = Kit()
+    kit.holding = True
+    first, second = kit.user(1), kit.user(1)
+    stored = [kit.store.login(action) for action in list(kit.held)]  # type: ignore[arg-type]
+    kit.held.clear()
+    for answer in reversed(stored):
+        kit.do(answer)
+    kit.release()
+    assert first.code == 4004 and second.close is None
+    second.chat(1, 2, "m1")
+    assert len(second.answers) == 1 and kit.gateway.online() == {1: 1}
+
+
+def test_an_ack_of_the_older_login_still_counts_for_where_the_newer_one_starts() -> None:
+    kit = Kit()
+    two, old = kit.user(2), kit.user(1)
+    two.chat(1, 1, "m1")
+    two.chat(2, 1, "m2")
+    old.ack(1)  # cursors are written with delay
+    new = kit.user(1)
+    assert new.contents == ["m2"] and new.data["seq"] == 1
+
+
+def test_a_late_answer_of_the_store_changes_nothing() -> None:
+    kit = Kit()
+    one = kit.user(1)
+    before = list(one.messages)
+    for commit in (kit.commits, [])[0]:
+        kit.do(kit.store.commit(commit))
+    kit.do(Committed(request=999, results=()))
+    assert one.messages == before and kit.gateway.online() == {1: 1}

@@ -1,0 +1,252 @@
+"""Pushes out of a mailbox: resume, acknowledging, holes (protocol.md section 2)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from core.server_kit import Kit, Peer
+from im_proto.server import actions as act
+from im_proto.server.inputs import ReadDone
+from im_proto.server.records import MailboxEntry
+
+
+def filled(count: int, **config: Any) -> Kit:
+    """A server where user 2 has `count` messages of user 1: m1, m2 ..."""
+    kit = Kit(**config)
+    sender = kit.user(1)
+    for n in range(1, count + 1):
+        sender.chat(n, 2, f"m{n}")
+    return kit
+
+
+def some(first: int, last: int) -> list[str]:
+    return [f"m{n}" for n in range(first, last + 1)]
+
+
+def resume(seq: int, **more: Any) -> dict[str, Any]:
+    return {"resume": {"epoch": "e0", "seq": seq, "fromUser": 1, "msgId": seq or None, **more}}
+
+
+# ------------------------------------------------------------ resume
+
+
+@pytest.mark.parametrize("seq", [0, 1, 4, 5])
+def test_a_resume_that_fits_is_recovered_and_goes_on_right_behind(seq: int) -> None:
+    peer = filled(5).user(2, **resume(seq))
+    data = peer.data
+    assert (data["resume"], data["seq"], data["epoch"]) == ("recovered", seq, "e0")
+    assert "oldest" not in data
+    assert peer.contents == some(seq + 1, 5)
+    assert [push["seq"] for push in peer.pushes] == list(range(seq + 1, 6))
+
+
+@pytest.mark.parametrize("bad", [{"epoch": "e1"}, {"seq": 6}, {"msgId": 4}, {"fromUser": 9}])
+def test_a_resume_that_does_not_fit_is_reset_and_starts_at_the_oldest(bad: dict[str, Any]) -> None:
+    peer = filled(5).user(2, **resume(3, **bad) if "seq" not in bad else resume(**bad))
+    assert (peer.data["resume"], peer.data["oldest"], peer.data["seq"]) == ("reset", 1, 0)
+    assert peer.contents == some(1, 5)
+
+
+def test_the_clients_cursor_beats_the_servers_both_ways() -> None:
+    for seq in (1, 4):
+        kit = filled(5)
+        kit.user(2).ack(3)
+        kit.wait(1)
+        assert kit.user(2, **resume(seq)).contents == some(seq + 1, 5)
+
+
+def test_without_resume_the_devices_acknowledged_cursor_counts() -> None:
+    kit = filled(5)
+    first = kit.user(2)
+    assert first.contents == some(1, 5) and "resume" not in first.data
+    first.ack(3)
+    kit.wait(1)
+    assert kit.user(2).contents == some(4, 5)
+    assert kit.user(2, "tablet").contents == some(1, 5)  # a device that was never here
+
+
+def test_an_unknown_device_starts_where_the_configuration_says() -> None:
+    kit = filled(5, first_login="latest")
+    peer = kit.user(2)
+    assert peer.contents == [] and peer.data["seq"] == 5
+    kit.user(1).chat(6, 2, "m6")
+    assert peer.contents == ["m6"]
+
+
+def test_resume_without_seq_is_ignored() -> None:
+    peer = filled(3).user(2, capabilities=["batch"], **resume(2))
+    assert "resume" not in peer.data and peer.contents == some(1, 3)
+
+
+def test_live_traffic_follows_what_was_missed_without_a_gap() -> None:
+    kit = filled(300)
+    sender = kit.user(1, "web")
+    kit.holding = True
+    peer = kit.user(2)
+    kit.answer()
+    sender.chat(301, 2, "m301")  # committed while the backlog is read
+    kit.release()
+    assert peer.contents == some(1, 301)
+    assert [push["seq"] for push in peer.pushes] == list(range(1, 302))
+
+
+# ------------------------------------------------------------ the window
+
+
+def test_at_most_so_many_are_pushed_beyond_the_ack() -> None:
+    kit = filled(20, unacked=8)
+    peer = kit.user(2)
+    assert peer.contents == some(1, 8)
+    peer.ack(3)
+    assert peer.contents == some(1, 11)
+    kit.user(1).chat(21, 2, "m21")
+    assert peer.contents == some(1, 11)
+    peer.ack(11)
+    peer.ack(19)
+    assert peer.contents == some(1, 21)
+
+
+def test_an_ack_is_cumulative_and_the_same_one_again_is_nothing() -> None:
+    kit = filled(5)
+    peer = kit.user(2)
+    for seq in (2, 2, 5, 5):
+        peer.ack(seq)
+    assert peer.close is None
+    kit.wait(1)
+    assert kit.cursor(2) == 5
+
+
+@pytest.mark.parametrize("acks", [[6], [3, 2], [3, 0], [2**62], [5, 6]])
+def test_an_ack_above_what_was_pushed_or_going_back_is_1008(acks: list[int]) -> None:
+    kit = filled(5)
+    peer = kit.user(2)
+    for seq in acks:
+        assert peer.close is None
+        peer.ack(seq)
+    assert peer.code == 1008
+    assert "ack" in peer.of("KICK")[0]["reason"]
+    assert kit.gateway.online() == {1: 1}
+    kit.wait(1)
+    assert kit.cursor(2) == (acks[0] if len(acks) > 1 else None)
+
+
+def test_an_ack_of_what_is_read_but_not_pushed_yet_is_a_violation_too() -> None:
+    kit = filled(5, unacked=2)
+    peer = kit.user(2)
+    peer.ack(3)
+    assert peer.code == 1008
+
+
+# ------------------------------------------------------------ cursors
+
+
+def test_cursors_ride_along_or_are_written_after_a_moment() -> None:
+    kit = filled(5)
+    peer = kit.user(2)
+    commits = len(kit.commits)
+    for seq in range(1, 5):
+        peer.ack(seq)
+    assert len(kit.commits) == commits
+    kit.wait(0.4)
+    assert len(kit.commits) == commits
+    kit.wait(0.2)
+    (commit,) = kit.commits[commits:]
+    assert [move.seq for move in commit.cursors] == [4] and commit.submissions == ()
+    peer.ack(5)
+    peer.chat(1, 1, "x")
+    commit = kit.commits[-1]
+    assert [move.seq for move in commit.cursors] == [5] and len(commit.submissions) == 1
+    kit.wait(10)
+    assert len(kit.commits) == commits + 2
+
+
+def test_a_cursor_survives_a_failed_commit() -> None:
+    kit = filled(5)
+    peer = kit.user(2)
+    peer.ack(4)
+    kit.holding = True
+    kit.wait(0.6)
+    kit.fail()
+    assert peer.close is None  # nobody's message was in it
+    kit.wait(0.6)
+    kit.release()
+    assert kit.cursor(2) == 4
+
+
+# ------------------------------------------------------------ holes
+
+
+def test_sync_sends_again_what_follows() -> None:
+    kit = filled(5)
+    peer = kit.user(2)
+    peer.ack(1)
+    peer.forget()
+    peer.send("SYNC_REQUEST", after=2)
+    assert peer.messages[0] == (
+        "SYNC_RESPONSE",
+        {"status": "recovered", "oldest": 1, "epoch": "e0"},
+    )
+    assert peer.contents == some(3, 5)
+    peer.ack(5)
+    assert peer.close is None
+
+
+def test_sync_drops_what_was_being_read_before() -> None:
+    kit = filled(5)
+    peer = kit.user(2)
+    sender = kit.user(1, "web")
+    kit.holding = True
+    sender.chat(6, 2, "m6")
+    while not isinstance(kit.held[0], act.StoreRead):
+        kit.answer()
+    peer.forget()
+    peer.send("SYNC_REQUEST", after=3)
+    kit.release()
+    assert peer.kinds[0] == "SYNC_RESPONSE"
+    assert peer.contents == some(4, 6)
+
+
+@pytest.mark.parametrize("after", [0, 6, 2**62])
+def test_a_sync_of_what_was_acknowledged_or_never_pushed_is_1008(after: int) -> None:
+    peer = filled(5).user(2)
+    peer.ack(1)
+    peer.send("SYNC_REQUEST", after=after)
+    assert peer.code == 1008
+
+
+def test_what_is_no_longer_held_does_not_hide_what_came_meanwhile() -> None:
+    """The store finds nothing to read, and before it says so another message is committed."""
+    kit = filled(3)
+    sender = kit.user(1, "web")
+    kit.holding = True
+    peer = kit.user(2)
+    kit.answer()
+    read = kit.held.popleft()
+    assert isinstance(read, act.StoreRead) and read.after == 0
+    sender.chat(4, 2, "m4")
+    kit.answer()
+    kit.do(ReadDone(request=read.request, entries=(), head=3))
+    kit.release()
+    assert peer.contents == ["m4"]
+
+
+def test_a_read_for_a_connection_that_is_gone_goes_nowhere() -> None:
+    kit = filled(3)
+    kit.holding = True
+    peer: Peer = kit.user(2)
+    kit.answer()
+    (read,) = kit.held
+    peer.lose()
+    entry = MailboxEntry(seq=1, from_user=1, to_user=2, msg_id=1, content="m1", timestamp=1,
+                         message_type="text", session_id=None)  # fmt: skip
+    kit.do(ReadDone(request=read.request, entries=(entry,), head=3))
+    assert peer.contents == [] and not kit.gateway.hub._reads
+
+
+def test_a_message_to_oneself_arrives() -> None:
+    kit = Kit()
+    peer = kit.user(1)
+    peer.chat(1, 1, "note")
+    assert peer.contents == ["note"] and len(peer.answers) == 1
