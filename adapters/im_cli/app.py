@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 
-from im_proto import IMError
+from im_proto import ClientConfig, IMError
 
 from . import chatting
 
@@ -153,7 +154,7 @@ def _warn_of_a_short(secret: str) -> None:
 
 @app.command()
 def token(
-    user: Annotated[str, typer.Argument(help="Whose token: a number or a name.")],
+    user: Annotated[str, typer.Argument(metavar="USER", help="Whose token: a number or a name.")],
     secret: Secret = "",
     expires_in: Annotated[
         float, typer.Option(help="Seconds until it is no longer good; 0 for never.", min=0)
@@ -195,15 +196,27 @@ def _token_for(user: str, token: str, secret: str) -> str:
     return _sign(user, secret) if secret else f"dev:{user}"
 
 
+def _config(
+    url: str, user: str, token: str, secret: str, device: str | None = None
+) -> ClientConfig:
+    try:
+        return chatting.config(url, user, _token_for(user, token, secret), device)
+    except ValidationError as error:  # its own text has many lines
+        fail(
+            "; ".join(found["msg"].removeprefix("Value error, ") for found in error.errors()),
+            code=2,
+        )
+
+
 def _run(work: chatting.Work) -> None:
+    # what goes wrong is told once, by fail() and by the commands themselves
+    logging.getLogger("im_proto").addHandler(logging.NullHandler())
     try:
         asyncio.run(work)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     except IMError as error:
         fail(str(error), chatting.hint(error))
-    except ValueError as error:  # of the configuration
-        fail(str(error))
 
 
 @app.command()
@@ -215,7 +228,7 @@ def chat(
     secret: Secret = "",
 ) -> None:
     """Talk to somebody, line by line. Ctrl-D ends it; what is unsent then is told."""
-    config = chatting.config(url, user, _token_for(user, token, secret))
+    config = _config(url, user, token, secret, device="im-chat")
     _run(chatting.chat(config, to))
 
 
@@ -234,7 +247,7 @@ def send(
     json: Annotated[bool, typer.Option("--json", help="One JSON object a message.")] = False,
 ) -> None:
     """Send a message, and return when the server has accepted it."""
-    config = chatting.config(url, user, _token_for(user, token, secret))
+    config = _config(url, user, token, secret)
     lines = [" ".join(text)] if text else [line.rstrip("\n") for line in sys.stdin]
     _run(chatting.send(config, to, [line for line in lines if line.strip()], timeout, json))
 
@@ -251,7 +264,7 @@ def listen(
     ] = 0,
 ) -> None:
     """Print what comes in. A message is acknowledged once it is printed."""
-    config = chatting.config(url, user, _token_for(user, token, secret))
+    config = _config(url, user, token, secret, device="im-listen")
     _run(chatting.listen(config, json, count))
 
 

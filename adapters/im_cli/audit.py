@@ -19,8 +19,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import sqlite3
 import sys
+import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -121,14 +123,11 @@ def audit(directory: Path) -> Verdict:
     """
     logs = _read_logs(directory)
     court = _Court(logs)
-    with contextlib.closing(_open(directory / DATABASE)) as database:
-        try:
-            court.judge_logs()
-            court.judge_messages(database)
-            court.judge_mailboxes(database)
-            court.judge_fences(database)
-        except sqlite3.Error as error:
-            raise AuditError(f"{directory / DATABASE}: {error}") from error
+    court.judge_logs()
+    with _opened(directory / DATABASE) as database:
+        court.judge_messages(database)
+        court.judge_mailboxes(database)
+        court.judge_fences(database)
     return court.verdict()
 
 
@@ -207,20 +206,24 @@ def _note(log: _Log, entry: dict[str, Any]) -> None:
         log.failed[name] = str(entry["error"])
 
 
-def _open(path: Path) -> sqlite3.Connection:
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """A copy of the database, as reading it where it lies leaves files behind."""
     if not path.is_file():
         raise AuditError(f"{path}: no such file")
-    try:
-        database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-    except sqlite3.Error as error:
-        raise AuditError(f"{path}: {error}") from error
-    with contextlib.suppress(sqlite3.Error):  # what is wrong is told by the first real question
-        tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
-        missing = {"messages", "mailboxes", "mailbox_entries", "fences"} - tables
-        if missing:
-            database.close()
-            raise AuditError(f"{path}: no table {', '.join(sorted(missing))}")
-    return database
+    with tempfile.TemporaryDirectory(prefix="im-audit-", ignore_cleanup_errors=True) as directory:
+        try:
+            for suffix in ("", "-wal"):  # what a killed server has left is in its log
+                if Path(f"{path}{suffix}").is_file():
+                    shutil.copyfile(f"{path}{suffix}", Path(directory, f"copy{suffix}"))
+            with contextlib.closing(sqlite3.connect(Path(directory, "copy"))) as database:
+                tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
+                missing = {"messages", "mailboxes", "mailbox_entries", "fences"} - tables
+                if missing:
+                    raise AuditError(f"{path}: no table {', '.join(sorted(missing))}")
+                yield database
+        except (OSError, sqlite3.Error) as error:
+            raise AuditError(f"{path}: {error}") from error
 
 
 # ---------------------------------------------------------------- judging

@@ -18,16 +18,16 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from im_asyncio import ClientConfig
+from im_asyncio import ClientConfig, IMError
 
 from . import sabotage
 from .audit import AuditError, Verdict, audit
 from .demo_chat import Person, texts
 from .demo_faults import Faults, make_plan
+from .demo_result import DemoOptions, Result, Snapshot, conclude
 from .demo_server import DemoError, ServerProcess
 from .fault_proxy import Cut, FaultProxy
 
@@ -41,84 +41,6 @@ _QUIET: Final = 3.0
 #: Late repeats may still come for so long.
 _SETTLE: Final = 0.3
 _CONNECT: Final = 15.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DemoOptions:
-    """What `im demo` is told; messages are each way."""
-
-    messages: int = 2000
-    kills: int = 2
-    cuts: int = 10
-    seed: int = 1
-    durability: str = "power"
-    sabotage: str | None = None
-    keep: Path | None = None
-    json: bool = False
-    #: everything ends by then, in seconds; None: by the number of messages
-    deadline: float | None = None
-
-    @property
-    def seconds(self) -> float:
-        """The overall deadline."""
-        if self.deadline is not None:
-            return self.deadline
-        return 60 + self.messages / 50 + 5 * self.kills + 2 * self.cuts
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
-    """How far it is. Pairs are of alice and bob, as senders."""
-
-    messages: int
-    accepted: tuple[int, int]
-    delivered: tuple[int, int]
-    #: said since the last snapshot
-    news: tuple[str, ...]
-
-
-@dataclass(slots=True, kw_only=True)
-class Result:
-    """What came of it; see the README's table."""
-
-    sent: int = 0
-    accepted: int = 0
-    delivered: int = 0
-    lost: int = 0
-    duplicated: int = 0
-    out_of_order: int = 0
-    behind_a_fence: int = 0
-    never_sent: int = 0
-    mailbox_gaps: int = 0
-    failed: int = 0
-    kills: int = 0
-    cuts: int = 0
-    cuts_by_kind: dict[str, int] = field(default_factory=dict)
-    reconnects: int = 0
-    resumed: int = 0
-    retransmitted: int = 0
-    #: by the server (it had the message already) and by the clients (it was delivered already)
-    duplicates_suppressed: int = 0
-    in_flight_at_kills: list[int] = field(default_factory=list)
-    #: messages that were sent on to the server, on an old connection, after a newer log-in
-    stale_writes_refused: int = 0
-    zombies_released: int = 0
-    p50_ms: float = 0.0
-    p99_ms: float = 0.0
-    messages_per_s: float = 0.0
-    seconds: float = 0.0
-    durability: str = "power"
-    seed: int = 1
-    sabotage: str | None = None
-    #: "kept", "broken", or "nothing proved"
-    verdict: str = "kept"
-    exit_code: int = 0
-    #: why the verdict is no other
-    reasons: list[str] = field(default_factory=list)
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
 
 
 Report = Callable[[Snapshot], None]
@@ -193,18 +115,28 @@ class _Run:
         self._proxies: list[FaultProxy] = []
         self._faults: Faults | None = None
         self._started = self._ended = 0.0
+        #: why it was broken off
         self._error = ""
+        #: a client that will not come back
+        self._gave_up = ""
 
     async def go(self) -> None:
         """Everything, up to the end of the server."""
-        try:
-            async with asyncio.timeout(self._options.seconds):
-                async with self._world():
+        fatal: BaseException | None = None
+        async with self._world():
+            try:
+                async with asyncio.timeout(self._options.seconds):
                     await self._chat()
-        except TimeoutError:
-            self._error = f"it did not finish within {self._options.seconds:.0f} s"
-            for person in self._people:
-                self._error += f"\n{person.name}: {person.client.explain()}"
+            except* TimeoutError:
+                self._error = f"it did not finish within {self._options.seconds:.0f} s"
+                for person in self._people:
+                    self._error += f"\n{person.name}: {person.client.explain()}"
+            except* DemoError as errors:
+                fatal = _first(errors)  # what is raised in here would come out as a group
+            except* IMError as errors:
+                self._gave_up = f"a client gave up: {_first(errors)}"
+        if fatal is not None:
+            raise fatal
 
     @contextlib.asynccontextmanager
     async def _world(self) -> AsyncIterator[None]:
@@ -319,7 +251,7 @@ class _Run:
             **{name: getattr(verdict, name) for name in _OF_THE_VERDICT},
         )
         self._count(result)
-        return conclude(result, verdict, self._options, self._error)
+        return conclude(result, verdict, self._options, self._error, self._gave_up)
 
     def _count(self, result: Result) -> None:
         counters = [person.client.counters for person in self._people]
@@ -352,30 +284,9 @@ _OF_THE_VERDICT: Final = (
 )
 
 
-def conclude(result: Result, verdict: Verdict, options: DemoOptions, error: str = "") -> Result:
-    """Fill in verdict, exit code and reasons."""
-    nothing_proved = [error] if error else []
-    if result.kills < options.kills:
-        nothing_proved.append(f"only {result.kills} of {options.kills} kills happened")
-    if result.cuts < options.cuts:
-        nothing_proved.append(f"only {result.cuts} of {options.cuts} cuts happened")
-    for number, count in enumerate(result.in_flight_at_kills, 1):
-        if not count:
-            nothing_proved.append(f"kill {number} hit nothing in flight")
-    if not result.retransmitted:
-        nothing_proved.append("nothing had to be retransmitted")
-    if not verdict.kept or result.failed:
-        result.verdict, result.exit_code = "broken", 1
-        result.reasons = list(verdict.problems)
-        if result.failed:
-            result.reasons.append(f"{result.failed} messages were refused")
-        if error:
-            result.reasons.append(error)
-    elif nothing_proved:
-        result.verdict, result.exit_code, result.reasons = "nothing proved", 2, nothing_proved
-    else:
-        result.verdict, result.exit_code, result.reasons = "kept", 0, []
-    return result
+def _first(errors: BaseExceptionGroup[Any]) -> BaseException:
+    inner = errors.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
 
 
 def _quantile(ordered: list[float], part: float) -> float:

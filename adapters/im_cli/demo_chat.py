@@ -14,6 +14,8 @@ from im_asyncio import ClientConfig, IMClient, Message, MessageError, SentMessag
 
 #: So many messages of one application are without an answer at a time, if it has enough to say.
 UNANSWERED: Final = 128
+#: By so much the server's idea of a log-in's time may be earlier than ours, in milliseconds.
+_CLOCK_MS: Final = 10
 _WORDS: Final = (
     "is the book still there?",
     "yes. come by at six",
@@ -89,6 +91,11 @@ class Person:
         return len(self._pending)
 
     @property
+    def to_say(self) -> int:
+        """How much it says in all."""
+        return len(self._lines)
+
+    @property
     def done(self) -> bool:
         """Everything was said and answered."""
         return self.said == len(self._lines) and not self._pending
@@ -153,7 +160,8 @@ class Person:
 
     def _on_accepted(self, sent: SentMessage) -> None:
         self.accepted += 1
-        if sent.sends > 1 and sent.timestamp is not None and sent.timestamp < self._returned_at:
+        before = self._returned_at - _CLOCK_MS
+        if sent.sends > 1 and sent.timestamp is not None and sent.timestamp < before:
             self.repeats_recognised += 1
         self._end("accepted", sent)
 

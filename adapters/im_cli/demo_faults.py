@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +17,8 @@ _TRIES: Final = 5
 #: How long a fault waits for its conditions, in seconds.
 _PATIENCE: Final = 15.0
 _TICK: Final = 0.002
+#: So many messages at a time are said on top, if there is nothing in flight that could be hit.
+_PORTION: Final = 16
 _KINDS: Final = (
     Cut.ZOMBIE,
     Cut.LOST_ANSWERS,
@@ -91,34 +92,42 @@ class Faults:
         self._tell = tell
         #: how often each one must have come back before its link can be cut again
         self._due = [0] * len(people)
+        #: for the fault at hand nobody says more than this
+        self._limit = 0
+        self._ahead = 1
         #: messages handed over and unanswered at each kill
         self.in_flight: list[int] = []
 
     async def run(self) -> None:
         """Inject everything; what can't be injected is left out."""
-        for fault in self._plan:
+        messages = max(person.to_say for person in self._people)
+        # said beyond a fault's time, so that something is in flight when it happens
+        self._ahead = min(UNANSWERED // 2, messages // (2 * len(self._plan) + 2))
+        # kept for each of the faults that follow
+        kept = messages // (3 * len(self._plan) + 1)
+        for number, fault in enumerate(self._plan, 1):
+            self._limit = messages - kept * (len(self._plan) - number)
             for person in self._people:
-                # beyond it by enough that something is in flight when it happens
-                person.cap = fault.at // 2 + UNANSWERED
+                person.cap = min(max(fault.at // 2, person.said) + 2 * self._ahead, self._limit)
             await self._until(lambda at=fault.at: self._accepted >= at)  # type: ignore[misc]
-            async with self._feeding():
-                if fault.cut is None:
-                    await self._kill(fault)
-                else:
-                    await self._cut(fault, fault.cut)
+            if fault.cut is None:
+                await self._kill(fault)
+            else:
+                await self._cut(fault, fault.cut)
         for person in self._people:
-            person.cap = 1 << 62
+            person.cap = messages
 
     @property
     def _accepted(self) -> int:
         return sum(person.accepted + person.failed for person in self._people)
 
     async def _kill(self, fault: Fault) -> None:
-        def hits() -> bool:
+        def ready() -> bool:
             waits = any(proxy.zombie_waits for proxy in self._proxies)
-            return not waits and any(person.in_flight for person in self._people)
+            return not waits and any(person.online for person in self._people)
 
-        await self._until(hits)
+        await self._until(ready)
+        await self._provoke(self._people, self._ahead)
         in_flight = sum(person.in_flight for person in self._people)
         self._server.kill_now()
         self.in_flight.append(in_flight)
@@ -136,36 +145,32 @@ class Faults:
         person, proxy = self._people[fault.target], self._proxies[fault.target]
 
         def ready() -> bool:
-            back = person.returns >= self._due[fault.target]
-            return back and person.in_flight > 0 and not proxy.zombie_waits
+            back = person.returns >= self._due[fault.target] and person.online
+            return back and not proxy.zombie_waits
 
         for _ in range(_TRIES):
             await self._until(ready)
+            await self._provoke([person])
             returns = person.returns
-            done = await proxy.cut(kind, outage=fault.pause)
-            if done or not proxy.linked:
+            cut = asyncio.create_task(proxy.cut(kind, outage=fault.pause))
+            while not (await asyncio.wait((cut,), timeout=_TICK))[0]:
+                await self._provoke([person])
+            if cut.result() or not proxy.linked:
                 self._due[fault.target] = returns + 1
-            if done:
+            if cut.result():
                 self._tell(f"{person.name}'s connection cut: {kind}")
                 break
         if kind is Cut.ZOMBIE:
             await self._until(lambda: not proxy.zombie_waits)
 
-    @contextlib.asynccontextmanager
-    async def _feeding(self) -> AsyncIterator[None]:
-        """Have something in flight while a fault is injected."""
-        task = asyncio.create_task(self._feed())
-        try:
-            yield
-        finally:
-            task.cancel()
-
-    async def _feed(self) -> None:
-        while True:
-            for person in self._people:
-                if person.unanswered < UNANSWERED // 4:
-                    person.cap = person.said + UNANSWERED // 4
-            await asyncio.sleep(0.02)
+    async def _provoke(self, people: Sequence[Person], wanted: int = 1) -> None:
+        """Have that much in flight, if it is left to say."""
+        if sum(person.in_flight for person in people) >= wanted:
+            return
+        for person in people:
+            person.cap = min(person.said + max(_PORTION, wanted), self._limit)
+        # what is queued on a live link is handed over at once; the answer takes longer than this
+        await asyncio.sleep(0)
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         """Wait for it, unless it can't come any more: nothing is left to be sent, or nothing moves.

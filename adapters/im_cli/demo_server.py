@@ -64,8 +64,10 @@ class ServerProcess:
         url = line.decode("utf-8", "replace").strip().rpartition(" ")[2]
         port = url.rpartition(":")[2]
         if not line.startswith(b"listening on ") or not port.isdecimal():
+            status = self._process.returncode
             await self.kill()
-            raise DemoError(f"the server did not start:\n{self._last_words()}")
+            how = f"exit status {status}" if status is not None else f"it said {line!r}"
+            raise DemoError(f"the server did not start ({how}):\n{self._last_words()}")
         self.port = int(port)
         self._drain = asyncio.create_task(self._process.stdout.read())
 

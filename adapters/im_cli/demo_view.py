@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from .demo import DemoOptions, Result, Snapshot
+from .demo_result import DemoOptions, Result, Snapshot
 
 _LANES = (
     ("alice → bob  accepted", 0, "accepted"),
@@ -139,14 +139,14 @@ def show(result: Result, options: DemoOptions, console: Console | None = None) -
         console.print(f"  {reason}", markup=False)
     console.print("\nTry next:", style="bold")
     for command, what in _next(options):
-        console.print(f"  {command:<44} ", what, sep="", markup=False)
+        console.print(f"  {command:<42}", what, sep="", markup=False)
 
 
 def _next(options: DemoOptions) -> list[tuple[str, str]]:
     kept: Path | None = options.keep
     audit = f"im audit {kept}" if kept else "im demo --keep DIR && im audit DIR"
     return [
-        ("im demo --break dedupe", "break the engine, and see the demo notice"),
+        ("im demo --break dedupe", "break the engine: it must notice"),
         ("im serve --dev + im chat --user 1 --to 2", "talk, in three terminals"),
-        (audit, "judge the logs and the database, without the engine"),
+        (audit, "judge by the files alone"),
     ]

@@ -26,6 +26,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from .demo_frames import Splitter, payload
+
 #: How long a half-sent frame may lie at the receiver before the RST, in seconds.
 _SETTLE: Final = 0.02
 #: How long a zombie's old connection is watched after the release, in seconds.
@@ -51,66 +53,6 @@ class Cut(StrEnum):
     ZOMBIE = "zombie"
 
 
-class Splitter:
-    """Cuts one direction of a connection into its HTTP head and whole WebSocket frames."""
-
-    def __init__(self) -> None:
-        self._buffer = bytearray()
-        self._head = True
-        self._raw = False
-
-    def feed(self, data: bytes) -> list[bytes]:
-        """Take bytes; return what is complete. After a refused upgrade all is passed as it is."""
-        self._buffer += data
-        units: list[bytes] = []
-        while length := self._unit():
-            units.append(bytes(self._buffer[:length]))
-            del self._buffer[:length]
-        return units
-
-    def _unit(self) -> int:
-        buffer = self._buffer
-        if self._raw:
-            return len(buffer)
-        if self._head:
-            end = buffer.find(b"\r\n\r\n") + 4
-            if end < 4:
-                return 0
-            self._head = False
-            self._raw = buffer.startswith(b"HTTP/") and b" 101 " not in buffer[:16]
-            return end
-        place = _payload_at(buffer)
-        if place is None:
-            return 0
-        start, length = place
-        return start + length if len(buffer) >= start + length else 0
-
-
-def _payload_at(frame: bytes | bytearray) -> tuple[int, int] | None:
-    """Where the payload of a frame begins, and its length; None: too few bytes to tell."""
-    if len(frame) < 2:
-        return None
-    length = frame[1] & 0x7F
-    more = {126: 2, 127: 8}.get(length, 0)
-    if len(frame) < 2 + more:
-        return None
-    if more:
-        length = int.from_bytes(frame[2 : 2 + more])
-    return 2 + more + (4 if frame[1] & 0x80 else 0), length
-
-
-def payload(frame: bytes) -> bytes:
-    """What is in a whole frame, unmasked."""
-    place = _payload_at(frame)
-    assert place is not None
-    start, length = place
-    body = frame[start : start + length]
-    if not frame[1] & 0x80:
-        return body
-    mask = (frame[start - 4 : start] * (length // 4 + 1))[:length]
-    return (int.from_bytes(body) ^ int.from_bytes(mask)).to_bytes(length)
-
-
 def abort(writer: asyncio.StreamWriter) -> None:
     """End a connection with a RST."""
     sock = writer.get_extra_info("socket")
@@ -122,6 +64,17 @@ def abort(writer: asyncio.StreamWriter) -> None:
 def _write(writer: asyncio.StreamWriter, data: bytes) -> None:
     if not writer.is_closing():  # asyncio logs a warning for each write to what is gone
         writer.write(data)
+
+
+def _end(writer: asyncio.StreamWriter) -> bool:
+    """Pass on an end of file; False if there is nobody to pass it on to."""
+    if writer.is_closing():
+        return False
+    try:
+        writer.write_eof()
+    except OSError:
+        return False
+    return True
 
 
 @dataclass(slots=True)
@@ -146,7 +99,7 @@ class _Link:
         client: tuple[asyncio.StreamReader, asyncio.StreamWriter],
         server: tuple[asyncio.StreamReader, asyncio.StreamWriter],
         zombie: _Link | None,
-        released: Callable[[_Link], None],
+        released: Callable[[int, int], None],
     ) -> None:
         self.client_reader, self.client = client
         self.server_reader, self.server = server
@@ -209,7 +162,7 @@ class _Link:
         else:
             _write(self.server, unit)
             if self._zombie is not None and self._ups == 2:
-                self._zombie.let_go(len(self._zombie.held or ()) // 2)
+                self._zombie.let_go_early()
             await self.server.drain()
 
     async def _down(self, unit: bytes) -> None:
@@ -242,18 +195,12 @@ class _Link:
     def _client_ended(self, clean: bool) -> None:
         if self._is_zombie:
             return
-        if clean and not self.server.is_closing() and self.server.can_write_eof():
-            self.server.write_eof()
-        else:
+        if not (clean and _end(self.server)):
             self.kill()
 
     def _server_ended(self, clean: bool) -> None:
         self.server_closed.set()
-        if self._is_zombie:
-            self.kill()
-        elif clean and not self.client.is_closing() and self.client.can_write_eof():
-            self.client.write_eof()
-        else:
+        if self._is_zombie or not (clean and _end(self.client)):
             self.kill()
 
     def kill(self) -> None:
@@ -280,6 +227,7 @@ class _Link:
         """Swallow what the server says until it has answered a message, then cut."""
         self._lose = asyncio.get_running_loop().create_future()
         answered = await self._within(self._lose)
+        await asyncio.sleep(_SETTLE)  # some more
         # without an answer it is cut all the same: what was swallowed can't be given back
         self.kill()
         return answered
@@ -304,6 +252,12 @@ class _Link:
         self.held = None
         return False
 
+    def let_go_early(self) -> None:
+        """Half of the units, but never the last message."""
+        units = self.held or []
+        last = max((i for i, unit in enumerate(units) if _CHAT in payload(unit)), default=0)
+        self.let_go(min(len(units) // 2, last))
+
     def let_go(self, count: int) -> None:
         """Give the server so many of the units that are held back."""
         assert self.held is not None
@@ -322,11 +276,12 @@ class _Link:
 
     async def _release(self, zombie: _Link) -> None:
         """The newer log-in was answered: let the old bytes go, and wait for what they do."""
-        self._released(zombie)
-        zombie.let_go(len(zombie.held or ()))
+        frames, messages = len(zombie.held or ()), zombie.held_messages
+        zombie.let_go(frames)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(zombie.server_closed.wait(), _ZOMBIE_WATCH)
         zombie.kill()
+        self._released(frames, messages)
         while self._gate:
             _write(self.server, self._gate.popleft())
         self._zombie = None
@@ -369,7 +324,7 @@ class FaultProxy:
 
     @property
     def zombie_waits(self) -> bool:
-        """Bytes of an old link wait for the client's next log-in."""
+        """Bytes of an old link wait for the client's next log-in, or have just been let go."""
         return self._zombie is not None
 
     async def cut(self, kind: Cut, *, outage: float = 0.0) -> bool:
@@ -424,8 +379,8 @@ class FaultProxy:
         self.injected.links += 1
         await link.run()
 
-    def _released(self, zombie: _Link) -> None:
+    def _released(self, frames: int, messages: int) -> None:
         self._zombie = None
         self.injected.zombies_released += 1
-        self.injected.stale_frames += len(zombie.held or ())
-        self.injected.stale_messages += zombie.held_messages
+        self.injected.stale_frames += frames
+        self.injected.stale_messages += messages
