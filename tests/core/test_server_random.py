@@ -249,6 +249,7 @@ class Chaos:
         for connection in self.framings:
             self.gone.add(connection)
             self.do(inp.ConnectionLost(connection=connection))
+        assert not self.gateway._armed  # at once, not when their deadlines have come
         for _ in range(500):
             while self.asked:
                 self.op_store(False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 import traceback
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from im_proto.testing import strategies as wire_st
 from im_proto.wire import (
@@ -252,6 +254,18 @@ def test_no_error_ever_holds_what_the_peer_sent(kind: str) -> None:
             look(f'[{text},"{NEEDLE}"]')
 
     check()
+
+
+@pytest.mark.parametrize("model", [*CLIENT_MESSAGES, *SERVER_MESSAGES], ids=lambda m: m.kind)
+def test_not_even_the_validators_own_error_holds_the_input(model: type[Message]) -> None:
+    fields = {field.alias or name: [NEEDLE] for name, field in model.model_fields.items()}
+    for data in (json.dumps(fields), NEEDLE, json.dumps([NEEDLE]), json.dumps(NEEDLE)):
+        with contextlib.suppress(ValidationError):
+            model.model_validate_json(data)
+            continue  # all of its fields may be left out
+        with pytest.raises(ValidationError) as raised:
+            model.model_validate_json(data)
+        assert NEEDLE not in str(raised.value) + repr(raised.value)
 
 
 def test_the_needle_would_be_seen() -> None:
