@@ -1,0 +1,45 @@
+"""The event loop that a client lives on: its time, and calls from other threads."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+_T = TypeVar("_T")
+
+
+class Clock:
+    """The engine's clock: `loop.time()`, or the same kind of seconds where there is no loop yet.
+
+    A loop whose clock is behind what the engine was told already is put ahead by a constant.
+    """
+
+    def __init__(self) -> None:
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.ahead = 0.0
+        self._thread = 0
+
+    def now(self) -> float:
+        """Seconds, never going back."""
+        return time.monotonic() if self.loop is None else self.loop.time() + self.ahead
+
+    def bind(self, loop: asyncio.AbstractEventLoop, *, fresh: bool = False) -> None:
+        """Go on with this loop, in this thread; `fresh`: nobody was told a time so far."""
+        if self.loop is not loop:
+            self.ahead = 0.0 if fresh else max(0.0, self.now() - loop.time())
+            self.loop = loop
+        self._thread = threading.get_ident()
+
+    def here(self, function: Callable[..., _T], *args: Any) -> _T:
+        """Call it on the loop's thread: at once if this is it, else there, and wait."""
+        loop = self.loop
+        if loop is None or threading.get_ident() == self._thread or not loop.is_running():
+            return function(*args)
+
+        async def there() -> _T:
+            return function(*args)
+
+        return asyncio.run_coroutine_threadsafe(there(), loop).result()

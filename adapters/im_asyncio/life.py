@@ -1,0 +1,256 @@
+"""connect() and disconnect(): a client's way from new to open, to closed, and back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Final
+
+from im_proto.client.engine import ClientEngine
+from im_proto.client.events import Status
+from im_proto.client.inputs import Connect, Disconnect
+from im_proto.errors import IMError, IMErrorCode, LocalProtocolError
+from im_runtime import LOGGER
+
+from .dispatcher import Dispatcher
+from .driver import Driver
+
+#: How much longer than the engine's own deadlines an end may take, in seconds.
+_MARGIN: Final = 1.0
+#: After a transport is gone, asyncio closes its socket and TLS within so many turns of the loop.
+_LAST_TURNS: Final = 3
+
+
+class Phase(Enum):
+    """What the application wants of the client."""
+
+    #: connect() was never called
+    NEW = auto()
+    #: connect() was called
+    OPEN = auto()
+    #: disconnect() is under way
+    CLOSING = auto()
+    #: nothing is running
+    CLOSED = auto()
+
+
+class _Login:
+    """Somebody who waits in connect()."""
+
+    __slots__ = ("_waiter", "ended", "error", "retry")
+
+    def __init__(self, *, retry: bool) -> None:
+        # Only to wake up: whoever cancels the wait cancels it too, and the answer is kept.
+        self._waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.error: IMError | None = None
+        self.ended = False
+        self.retry = retry
+
+    def end(self, error: IMError | None) -> None:
+        if not self.ended:
+            self.ended, self.error = True, error
+            if not self._waiter.done():
+                self._waiter.set_result(None)
+
+    async def wait(self) -> None:
+        if not self.ended:
+            await self._waiter
+        if self.error is not None:
+            raise self.error
+
+
+class Life:
+    """Opens and closes a client; nothing is left running when it is closed.
+
+    Args:
+        engine: asked for its state.
+        driver: does the I/O.
+        dispatcher: calls the callbacks.
+        close_timeout: seconds that an end may take.
+        changed: called when the phase, or `gave_up`, is another one.
+    """
+
+    def __init__(
+        self,
+        engine: ClientEngine,
+        driver: Driver,
+        dispatcher: Dispatcher,
+        *,
+        close_timeout: float,
+        changed: Callable[[], None],
+    ) -> None:
+        self._engine = engine
+        self._driver = driver
+        self._dispatcher = dispatcher
+        self._limit = close_timeout + _MARGIN
+        self._changed = changed
+        self._logins: set[_Login] = set()
+        self._ends: set[asyncio.Future[None]] = set()
+        self.phase = Phase.NEW
+        #: why the client will not go on by itself
+        self.gave_up: IMError | None = None
+
+    def _is(self, phase: Phase) -> bool:
+        """Is it now, whatever it was before an await?"""
+        return self.phase is phase
+
+    @property
+    def in_use(self) -> bool:
+        """There may be a transport, a task or a timer."""
+        return self.phase in (Phase.OPEN, Phase.CLOSING)
+
+    # -- what the engine tells
+
+    def logged_in(self) -> None:
+        """A log-in succeeded."""
+        self.gave_up = None
+        for login in self._logins:
+            login.end(None)
+
+    def trouble(self, error: IMError) -> None:
+        """An attempt, or a link, failed."""
+        if error.terminal:
+            self.gave_up = error
+            self._changed()
+        for login in self._logins:
+            if error.terminal or not login.retry:
+                login.end(error)
+
+    def trying(self) -> None:
+        """The engine wants a connection (again)."""
+        self.gave_up = None
+
+    # -- what the application wants
+
+    async def connect(self, timeout: float | None, *, retry: bool) -> None:
+        """See `IMClient.connect`."""
+        if self.phase is Phase.CLOSING and self._dispatcher.inside:
+            raise LocalProtocolError("connect() in a callback that disconnect() is waiting for")
+        login = _Login(retry=retry)
+        try:
+            async with asyncio.timeout(timeout):
+                while self.phase is Phase.CLOSING:
+                    await self._until_closed()
+                if self.phase is Phase.OPEN and not self._driver.active:
+                    await self._close(abort=True)  # a bug has ended it without the engine
+                self._open()
+                if self._engine.state().status is Status.AUTHENTICATED:
+                    return
+                self._logins.add(login)
+                await login.wait()
+        except TimeoutError:
+            error = login.error if login.ended else self._too_late(timeout or 0.0)
+            if error is None:
+                return  # logged in, in the same turn of the loop
+            await self._give_up(login, error, abort=True)
+            raise error from error.__cause__
+        except IMError as error:
+            await self._give_up(login, error, abort=False)
+            raise
+        except asyncio.CancelledError:
+            await self._give_up(login, None, abort=True)
+            raise
+        finally:
+            self._logins.discard(login)
+
+    def _too_late(self, timeout: float) -> IMError:
+        state = self._engine.state()
+        error = IMError(
+            IMErrorCode.CONNECTION_TIMEOUT, f"not logged in within {timeout:g} s: {state.reason}"
+        )
+        error.__cause__ = state.last_error
+        return error
+
+    def _open(self) -> None:
+        if self.phase is not Phase.OPEN:
+            self.phase = Phase.OPEN
+            self._driver.active = self._dispatcher.open = True
+            self._dispatcher.start()
+        self.gave_up = None
+        self._driver.step(Connect())
+
+    async def _give_up(self, login: _Login, error: IMError | None, *, abort: bool) -> None:
+        """connect() has failed: end everything, unless another connect() still waits."""
+        login.end(error)
+        waited = login in self._logins
+        self._logins.discard(login)
+        if not waited or not all(other.ended for other in self._logins):
+            return
+        if self.phase is Phase.OPEN:
+            self.gave_up = error
+            await self._close(abort=abort)
+        elif self.phase is Phase.CLOSING and not self._dispatcher.inside:
+            await self._until_closed()
+
+    async def disconnect(self) -> None:
+        """See `IMClient.disconnect`."""
+        self.gave_up = None
+        if self.phase is Phase.OPEN:
+            await self._close(abort=False)
+            return
+        inside = self._dispatcher.inside
+        try:
+            if self.phase is Phase.CLOSING:
+                await self._until_closed()
+            if not inside:
+                await self._drain()
+        except asyncio.CancelledError:
+            if self.phase is Phase.CLOSING:
+                self._driver.abort()
+            if not self._is(Phase.OPEN) and not inside:  # unless connect() came in between
+                self._dispatcher.cancel()
+                await self._dispatcher.drained(_MARGIN)
+            raise
+
+    async def _close(self, *, abort: bool) -> None:
+        """From OPEN to CLOSED, whatever happens; a cancellation comes out at the end."""
+        self.phase = Phase.CLOSING
+        inside = self._dispatcher.inside
+        try:
+            self._driver.step(Disconnect())
+            for login in self._logins:
+                login.end(
+                    IMError(IMErrorCode.CONNECTION_FAILED, "disconnect() was called meanwhile")
+                )
+            self._changed()
+            if not abort:
+                await self._driver.until_quiet(self._limit)
+            self._driver.abort()
+            await self._driver.until_quiet(_MARGIN)
+            if not inside:
+                await self._drain()
+        except asyncio.CancelledError:
+            self._driver.abort()
+            if not inside:
+                self._dispatcher.cancel()
+                await self._dispatcher.drained(_MARGIN)
+            await self._driver.until_quiet(_MARGIN)
+            raise
+        finally:
+            try:
+                for _ in range(_LAST_TURNS):
+                    await asyncio.sleep(0)
+            finally:
+                self._driver.abort()
+                self._driver.stop()
+                self._dispatcher.close()
+                self.phase = Phase.CLOSED
+                for end in self._ends:
+                    if not end.done():
+                        end.set_result(None)
+
+    async def _drain(self) -> None:
+        """Let the callbacks that wait be called; cancel what takes too long."""
+        if not await self._dispatcher.drained(self._limit) and self.phase is not Phase.OPEN:
+            LOGGER.warning("! a callback still runs after disconnect(); it is cancelled")
+            self._dispatcher.cancel()
+            await self._dispatcher.drained(_MARGIN)
+
+    async def _until_closed(self) -> None:
+        end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._ends.add(end)
+        try:
+            await end
+        finally:
+            self._ends.discard(end)

@@ -1,0 +1,63 @@
+"""A message on its way out that can be awaited and withdrawn."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator
+from typing import Any
+
+from im_proto.client.events import Event
+from im_proto.wire import UserId
+from im_runtime import SentMessage as _SentMessage
+
+
+class SentMessage(_SentMessage):
+    """What `queue_message` and `send_message` give.
+
+    `await sent` returns it when the server has accepted the message, and raises its `error` when
+    it failed. Any number of tasks may await it, at any time; cancelling an await withdraws nothing.
+    """
+
+    __slots__ = ("_cancel", "_waiters")
+
+    def __init__(
+        self,
+        ref: int,
+        to_user_id: UserId,
+        content: str,
+        message_type: str,
+        session_id: int | None,
+        *,
+        cancel: Callable[[SentMessage], bool],
+    ) -> None:
+        super().__init__(ref, to_user_id, content, message_type, session_id)
+        self._cancel = cancel
+        self._waiters: set[asyncio.Future[None]] = set()
+
+    def cancel(self) -> bool:
+        """Withdraw it; True if it will not be sent.
+
+        Works while no transport ever had it (`status` is "queued"); False otherwise.
+        """
+        return self._cancel(self)
+
+    def __await__(self) -> Generator[Any, None, SentMessage]:
+        if not self.done:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.add(waiter)
+            try:
+                yield from waiter
+            finally:
+                self._waiters.discard(waiter)
+        if self.error is not None:
+            raise self.error.with_traceback(None)
+        return self
+
+    def apply(self, event: Event) -> bool:
+        """Take in what the engine tells of it. Not for applications."""
+        done = super().apply(event)
+        if done:
+            for waiter in self._waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+        return done
