@@ -29,9 +29,11 @@ lint: $(VENV)/.dev ## ruff, mypy --strict, purity of the core, generated docs up
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/core/test_purity.py
 	$(BIN)/python docs/draw_machines.py --check
+	$(BIN)/python docs/draw_reference.py --check
 
 docs: $(VENV)/.dev ## draw what is generated from the code
 	$(BIN)/python docs/draw_machines.py
+	$(BIN)/python docs/draw_reference.py
 
 clean: ## remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

@@ -1,7 +1,7 @@
 """Writes docs/reference.md: the public names of the packages, from their own docstrings.
 
-    python docs/draw_reference.py            write it
-    python docs/draw_reference.py --check    exit 1 if it is stale
+python docs/draw_reference.py            write it
+python docs/draw_reference.py --check    exit 1 if it is stale
 """
 
 from __future__ import annotations

@@ -117,8 +117,9 @@ class LocalProtocolError(Exception):
 
 def printable(text: str, limit: int = 200) -> str:
     """Words of a peer, safe to log: no control characters, at most `limit` characters."""
-    cut = text if len(text) <= limit else text[: limit - 1] + "…"
-    return "".join(
+    shown = "".join(
         c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode("ascii")
-        for c in cut
+        for c in text[:limit]
     )
+    cut = len(text) > limit or len(shown) > limit
+    return shown[: limit - 1] + "…" if cut else shown

@@ -396,7 +396,7 @@ class IMClient:
                 self._life.logged_in()
                 self._reception.logged_in()
             case ev.ErrorOccurred():
-                self._life.trouble(event.error)
+                self._life.trouble(event.error, another_way=event.another_way)
             case ev.StateChanged():
                 if event.current.status is not ev.Status.DISCONNECTED:
                     self._life.trying()

@@ -108,13 +108,13 @@ class Life:
         for login in self._logins:
             login.end(None)
 
-    def trouble(self, error: IMError) -> None:
-        """An attempt, or a link, failed."""
+    def trouble(self, error: IMError, *, another_way: bool) -> None:
+        """An attempt, or a link, failed; with `another_way` it is no failure of connect() yet."""
         if error.terminal:
             self.gave_up = error
             self._changed()
         for login in self._logins:
-            if error.terminal or not login.retry:
+            if error.terminal or not (login.retry or another_way):
                 login.end(error)
 
     def trying(self) -> None:

@@ -209,8 +209,6 @@ def _config(
 
 
 def _run(work: chatting.Work) -> None:
-    # what goes wrong is told once, by fail() and by the commands themselves
-    logging.getLogger("im_proto").addHandler(logging.NullHandler())
     try:
         asyncio.run(work)
     except KeyboardInterrupt:

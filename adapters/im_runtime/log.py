@@ -18,6 +18,8 @@ from im_proto.client import inputs as inp
 from im_proto.errors import IMError
 
 LOGGER: Final = logging.getLogger("im_proto.client")
+# a library is silent unless its application wants to hear it
+LOGGER.addHandler(logging.NullHandler())
 
 _DEBUG: Final = logging.DEBUG
 _Row = tuple[int, Callable[[Any], str]]

@@ -79,8 +79,8 @@ class IMServer:
             OSError: the address can't be listened on.
             StoreError: the database can't be used.
         """
-        self.runner.open_store()
         with listen(host, port) as sock:
+            self.runner.open_store()
             server = _Server(self._uvicorn_config(), url_of(sock), ready)
             server.run(sockets=[sock])
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 #: Bytes of a request's head.
 MAX_HEAD = 16_384
-#: Seconds for a request's head, from the first byte of the connection or of the request.
+#: Seconds for a request, from the start of the connection or its first byte to its last.
 HEAD_TIMEOUT = 10.0
 #: Bytes that may wait for a slow reader before the engine is told.
 HIGH_WATER = 65_536
@@ -31,7 +31,8 @@ STATE_KEY = "im_runner"
 
 
 class GuardedHTTP(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1 protocol with an absolute deadline and a cap for each request's head."""
+    """uvicorn's HTTP/1.1 protocol with an absolute deadline for each request, and a cap for its
+    head."""
 
     _deadline: asyncio.TimerHandle | None = None
     _head_bytes = 0
@@ -49,6 +50,8 @@ class GuardedHTTP(HttpToolsProtocol):
             if self._head_bytes > MAX_HEAD and b"\r\n\r\n" not in data[: MAX_HEAD + 1]:
                 self._refuse()
                 return
+        if self._deadline is None and self._answered:
+            self._start_clock()  # uvicorn's own, for idle connections, stops at any byte
         super().data_received(data)
 
     def on_message_begin(self) -> None:
@@ -61,8 +64,18 @@ class GuardedHTTP(HttpToolsProtocol):
         """The head is complete."""
         self._in_head = False
         self._head_bytes = 0
-        self._stop_clock()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The request is complete; if its answer was before, nobody else watches the clock."""
+        super().on_message_complete()
+        if not self._answered:
+            self._stop_clock()
+
+    @property
+    def _answered(self) -> bool:
+        """The answer to the last request went out whole; there is no `cycle` before the first."""
+        return bool(getattr(self.cycle, "response_complete", False))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The peer is gone."""
@@ -77,6 +90,9 @@ class GuardedHTTP(HttpToolsProtocol):
     def _expect_head(self) -> None:
         self._in_head = True
         self._head_bytes = 0
+        self._start_clock()
+
+    def _start_clock(self) -> None:
         self._stop_clock()
         self._deadline = self.loop.call_later(HEAD_TIMEOUT, self._refuse)
 

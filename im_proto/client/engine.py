@@ -147,8 +147,9 @@ class ClientEngine:
         done: list[act.Action] = []
         for action in actions:
             if isinstance(action, act.SendText):
-                assert self._framing is not None
-                self._write(done, action.transport, self._framing.send_text(action.text))
+                # not if the same read held the peer's close, or what ends the link
+                if self._framing is not None and self._framing.open:
+                    self._write(done, action.transport, self._framing.send_text(action.text))
             elif isinstance(action, act.StartLink):
                 self._write(done, action.transport, self._start())
             elif isinstance(action, act.SendClose):

@@ -165,9 +165,14 @@ class HeartbeatReceived:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorOccurred:
-    """Something went wrong; `error.terminal` says whether the client has given up."""
+    """Something went wrong; `error.terminal` says whether the client has given up.
+
+    `another_way`: the next attempt does something else about it (asks for another token, logs in
+    without what a strict server can't read), so it is too early to report failure.
+    """
 
     error: IMError
+    another_way: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -417,7 +417,7 @@ class Lifecycle:
         elif verdict is None or verdict.counts:
             self.backoff.attempt_failed()
         self._tell_disconnected(error)
-        self.fx.notify(ev.ErrorOccurred(error=error))
+        self.fx.notify(ev.ErrorOccurred(error=error, another_way=self.login.another_way))
         if self.backoff.exhausted:
             self._reconnect_to("retries_exhausted")
             self.reason = f"gave up after {self.backoff.failed} failed attempts: {reason}"

@@ -125,6 +125,12 @@ class Login:
         """The server has taken a message under this log-in: the token is good."""
         self._unproven = False
 
+    @property
+    def another_way(self) -> bool:
+        """Will the next attempt do something else about what ended the last one?"""
+        looking = self._trying_plain or 0 < self._unanswered < STRICT_AFTER
+        return self._replacing or (looking and not self.plain)
+
     # ------------------------------------------------------------ the request
 
     def link_opened(self, *, capable: bool) -> None:

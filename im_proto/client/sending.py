@@ -194,7 +194,7 @@ class Sending:
             message = self.outbox.oldest
         code = 400 if outcome(error.code) is Outcome.SUCCESS else error.code
         if message is not None:
-            return self._settle(message, code, error.message, None)
+            return self._settle(message, code, error.text, None)
         if outcome(code) is Outcome.AUTH:
             return Trouble.LOGIN_GONE
         self._fx.notify(
@@ -203,7 +203,7 @@ class Sending:
                     IMErrorCode.SERVER_ERROR,
                     "the server reports an error that names no message",
                     server_code=code,
-                    server_text=error.message,
+                    server_text=error.text,
                 )
             )
         )

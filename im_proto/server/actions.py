@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ..wire import UserId
 from .records import CursorMove, Submission
+from .talk import ToHub
 
 # --- of a connection
 
@@ -110,3 +111,69 @@ ConnectionAction = (
 )
 HubAction = StoreCommit | StoreLogin | StoreRead | Drained
 Action = ConnectionAction | HubAction
+
+
+# ---- actions of ServerCore only
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptUpgrade:
+    """Answer the upgrade request with 101."""
+
+    connection: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefuseUpgrade:
+    """Answer the upgrade request with an HTTP error."""
+
+    connection: int
+    status: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendText:
+    """Send one text message."""
+
+    connection: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendPing:
+    """Send a ping."""
+
+    connection: int
+    payload: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendClose:
+    """Send a close frame."""
+
+    connection: int
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TellHub:
+    """Give this to the hub."""
+
+    talk: ToHub
+
+
+CoreAction = (
+    CloseTransport
+    | AbortTransport
+    | PauseReading
+    | ResumeReading
+    | Authenticate
+    | AcceptUpgrade
+    | RefuseUpgrade
+    | SendText
+    | SendPing
+    | SendClose
+    | TellHub
+)

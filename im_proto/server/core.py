@@ -6,8 +6,6 @@ hub for the rest, and keeps this connection's deadlines. It stores nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Final
 
 from ..config import ServerConfig
@@ -15,7 +13,6 @@ from ..errors import LocalProtocolError
 from ..machines import SERVER_CONNECTION
 from ..timers import GRACE, Timers
 from ..wire import (
-    AuthData,
     AuthRequest,
     AuthResponse,
     BadFrame,
@@ -28,7 +25,6 @@ from ..wire import (
     ChatSendToAll,
     ChatSendToOne,
     Dialect,
-    HeartbeatHint,
     HeartbeatRequest,
     HeartbeatResponse,
     Incoming,
@@ -36,177 +32,20 @@ from ..wire import (
     Kick,
     Malformed,
     Message,
-    ServerLimits,
     SyncRequest,
     SyncResponse,
     check_content,
     codes,
 )
 from ..wire.packing import pack
-from ..wire.types import MAX_SECONDS
 from . import actions as act
 from . import inputs as inp
 from . import talk
-from .records import PLAIN
+from .login import Login, wire_seconds
+from .timers import JUDGES, Timer
 
-#: What this server can grant of protocol.md section 2.
-CAPABILITIES: Final = ("seq", "batch")
-
-
-class Timer(StrEnum):
-    """A connection's deadlines."""
-
-    HANDSHAKE = "the upgrade request"
-    """From the first byte to the end of the upgrade request; absolute."""
-    AUTH = "the log-in"
-    """From the upgrade to the log-in's end; absolute."""
-    PING = "the next ping"
-    """A peer that was silent for an interval is pinged."""
-    IDLE = "a sign of life"
-    """A peer that is silent for several intervals is gone."""
-    PARTIAL = "the rest of a message"
-    """A frame or message has begun to come in; absolute."""
-    STALL = "an ack, or room to write"
-    """Writing is blocked; neither an ack nor a byte of room so far."""
-    CLOSE = "the peer's close"
-    """Our close frame is out; absolute."""
-
-
-_JUDGES: Final = frozenset({Timer.HANDSHAKE, Timer.AUTH, Timer.IDLE, Timer.PARTIAL, Timer.STALL})
-
-# ---- inputs of ServerCore only: what the framing, or an ASGI server, has seen
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpgradeAsked:
-    """The upgrade request is complete and good."""
-
-    connection: int
-    target: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TextReceived:
-    """A whole text message came in."""
-
-    connection: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ControlReceived:
-    """A whole ping or pong came in; `pong` is a pong's payload."""
-
-    connection: int
-    pong: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartialChanged:
-    """A message has begun to come in and is not complete (True), or nothing is half here."""
-
-    connection: int
-    partial: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PeerClosed:
-    """The peer's close frame came in; 1005 stands for one without a code."""
-
-    connection: int
-    code: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FramingViolated:
-    """The peer broke RFC 6455 or a limit; with `handshake`, `code` is an HTTP status."""
-
-    connection: int
-    code: int
-    reason: str
-    handshake: bool = False
-
-
-CoreInput = (
-    inp.ConnectionLost
-    | inp.WriteBlocked
-    | inp.WriteReady
-    | inp.TokenVerified
-    | inp.TokenRefused
-    | inp.TimePassed
-    | UpgradeAsked
-    | TextReceived
-    | ControlReceived
-    | PartialChanged
-    | PeerClosed
-    | FramingViolated
-    | talk.SendTo
-)
-
-# ---- actions of ServerCore only
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AcceptUpgrade:
-    """Answer the upgrade request with 101."""
-
-    connection: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefuseUpgrade:
-    """Answer the upgrade request with an HTTP error."""
-
-    connection: int
-    status: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SendText:
-    """Send one text message."""
-
-    connection: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SendPing:
-    """Send a ping."""
-
-    connection: int
-    payload: bytes = b""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SendClose:
-    """Send a close frame."""
-
-    connection: int
-    code: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TellHub:
-    """Give this to the hub."""
-
-    talk: talk.ToHub
-
-
-CoreAction = (
-    act.CloseTransport
-    | act.AbortTransport
-    | act.PauseReading
-    | act.ResumeReading
-    | act.Authenticate
-    | AcceptUpgrade
-    | RefuseUpgrade
-    | SendText
-    | SendPing
-    | SendClose
-    | TellHub
-)
+#: Characters of a reason that an authenticator gives.
+MAX_REASON: Final = 200
 
 
 class ServerCore:
@@ -227,25 +66,19 @@ class ServerCore:
         self.state = SERVER_CONNECTION.initial
         self.wall_offset = wall_offset
         self._now = now
-        self._out: list[CoreAction] = []
+        self._out: list[act.CoreAction] = []
         self._envelopes: list[str] = []
         self._dialect: Dialect = Invocation("server")
-        self._timers: Timers[Timer] = Timers(_JUDGES)
+        self._timers: Timers[Timer] = Timers(JUDGES)
         self._timers.set(Timer.HANDSHAKE, now + config.handshake_timeout)
         self._heard = now
-        self._asked: AuthRequest | None = None
-        self._verified: inp.TokenVerified | None = None
-        self._device = PLAIN
-        self._granted: frozenset[str] = frozenset()
-        self._extended = False
-        self._peer_batch = 1
-        self._peer_frame_bytes = config.message_bytes
+        self._login = Login(config)
         self._pushed = 0
         self._acked = 0
         self._paused = False
         self._blocked = False
 
-    def step(self, *events: CoreInput, now: float) -> list[CoreAction]:
+    def step(self, *events: inp.CoreInput, now: float) -> list[act.CoreAction]:
         """Take inputs that belong together; return what is to be done about them, in order.
 
         What several inputs want said goes out in as few frames as the peer allows.
@@ -268,7 +101,7 @@ class ServerCore:
 
     # ------------------------------------------------------------ the upgrade
 
-    def _on_upgrade(self, asked: UpgradeAsked) -> None:
+    def _on_upgrade(self, asked: inp.UpgradeAsked) -> None:
         path = asked.target.partition("?")[0]
         if path != self.config.path:
             self._refuse(404, f"no WebSocket at this path; it is at {self.config.path}")
@@ -279,24 +112,24 @@ class ServerCore:
         self._life()
         self._timers.set(Timer.IDLE, self._now + self._idle_after)
         self._timers.set(Timer.PING, self._now + self.config.heartbeat_interval)
-        self._do(AcceptUpgrade(connection=self.connection))
+        self._do(act.AcceptUpgrade(connection=self.connection))
 
     def _refuse(self, status: int, reason: str) -> None:
         self._to("close_started")
         self._timers.cancel(Timer.HANDSHAKE)
         self._timers.set(Timer.CLOSE, self._now + self.config.close_timeout)
-        self._do(RefuseUpgrade(connection=self.connection, status=status, reason=reason))
+        self._do(act.RefuseUpgrade(connection=self.connection, status=status, reason=reason))
         self._do(act.CloseTransport(connection=self.connection))
 
     # ------------------------------------------------------------ what comes in
 
-    def _on_text(self, received: TextReceived) -> None:
+    def _on_text(self, received: inp.TextReceived) -> None:
         self._life()
         if self.state in ("closing", "draining"):
             return
         try:
             messages = self._dialect.decode(
-                received.text, batch=self.config.batch if "batch" in self._granted else 0
+                received.text, batch=self.config.batch if "batch" in self._login.granted else 0
             )
         except BadFrame as bad:
             self._end(bad.close_code, bad.reason)
@@ -320,6 +153,8 @@ class ServerCore:
             self._say(ChatError(code=codes.NOT_LOGGED_IN, message="log in first", msg_id=msg_id))
         elif isinstance(message, ChatSendToOne | ChatSendToAll):
             self._on_send(message)
+        elif isinstance(message, ChatAck | SyncRequest) and "seq" not in self._login.granted:
+            return  # what is not granted is not used
         elif isinstance(message, ChatAck):
             self._acknowledged(message.seq)
         elif isinstance(message, SyncRequest):
@@ -347,9 +182,9 @@ class ServerCore:
         else:
             self._tell(talk.Submitted(connection=self.connection, message=message))
 
-    def _on_control(self, control: ControlReceived) -> None:
+    def _on_control(self, control: inp.ControlReceived) -> None:
         self._life()
-        if control.pong is None or self.state != "online" or "seq" in self._granted:
+        if control.pong is None or self.state != "online" or "seq" in self._login.granted:
             return
         # a plain peer's ack: the bytes before our ping have arrived (section 1, "Plain clients")
         if control.pong.isdigit() and len(control.pong) <= 19:
@@ -365,7 +200,7 @@ class ServerCore:
                 self._timers.set(Timer.STALL, self._now + self.config.stall_timeout)
         self._tell(talk.Acknowledged(connection=self.connection, seq=seq))
 
-    def _on_partial(self, changed: PartialChanged) -> None:
+    def _on_partial(self, changed: inp.PartialChanged) -> None:
         if not changed.partial:
             self._timers.cancel(Timer.PARTIAL)
         elif self._timers.get(Timer.PARTIAL) is None:
@@ -385,47 +220,28 @@ class ServerCore:
             self._say(AuthResponse(code=codes.BAD_REQUEST, message="logged in already"))
             return
         self._to("auth_received")
-        self._asked = request
+        self._login.asked(request)
         self._do(act.Authenticate(connection=self.connection, token=request.access_token))
 
     def _on_verified(self, verified: inp.TokenVerified) -> None:
         if self.state != "verifying":
             return
-        asked = self._asked
-        assert asked is not None
-        if asked.user_id is not None and asked.user_id != verified.user:
-            self._refuse_login(codes.TOKEN_INVALID, "the token is another user's")
+        login = self._login
+        refusal = login.verified(verified)
+        if refusal is not None:
+            self._refuse_login(codes.TOKEN_INVALID, refusal)
             return
         self._to("token_verified")
-        self._verified = verified
-        self._extended = asked.capabilities is not None
-        wanted = set(asked.capabilities or ())
-        self._device = (asked.device_id or PLAIN) if self._extended else PLAIN
-        # without a device there is no cursor to number pushes against
-        can = CAPABILITIES if self._device != PLAIN else ("batch",)
-        self._granted = frozenset(wanted.intersection(can))
-        if "batch" in self._granted and asked.limits is not None:
-            self._peer_batch = min(asked.limits.batch or 1, self.config.batch)
-            self._peer_frame_bytes = min(
-                asked.limits.frame_bytes or self.config.message_bytes, self.config.message_bytes
-            )
-        self._tell(
-            talk.LoginAsked(
-                connection=self.connection,
-                user=verified.user,
-                roles=verified.roles,
-                device=self._device,
-                numbered="seq" in self._granted,
-                resume=asked.resume if "seq" in self._granted else None,
-            )
-        )
+        self._tell(login.to_hub(self.connection))
 
     def _on_refused(self, refused: inp.TokenRefused) -> None:
         if self.state == "verifying":
             self._refuse_login(refused.code, refused.reason)
 
     def _refuse_login(self, code: int, reason: str) -> None:
-        self._say(AuthResponse(code=code, message=reason))
+        if not -(2**31) <= code < 2**31:  # an authenticator's own number, not of the wire
+            code = codes.SERVER_ERROR
+        self._say(AuthResponse(code=code, message=reason[:MAX_REASON]))
         if codes.outcome(code) is codes.Outcome.SERVER_ERROR:
             self._end(1013, "the authenticator is unavailable")
         else:
@@ -436,38 +252,8 @@ class ServerCore:
             return
         self._to("logged_in")
         self._timers.cancel(Timer.AUTH)
-        verified, config = self._verified, self.config
-        assert verified is not None
         self._pushed = self._acked = login.base
-        # strict in what is sent: a plain peer gets nothing of section 2
-        data = AuthData(user_id=verified.user, username=verified.username or str(verified.user))
-        if self._extended:
-            numbered = "seq" in self._granted
-            data = AuthData(
-                user_id=data.user_id,
-                username=data.username,
-                device_id=self._device or None,
-                capabilities=sorted(self._granted),
-                server_time=self._wall_ms,
-                expires_in=_seconds(verified.expires_in),
-                last_msg_id=login.last_msg_id,
-                resume=login.resume if numbered else None,
-                epoch=login.epoch if numbered else None,
-                oldest=login.oldest if login.resume == "reset" else None,
-                seq=login.base if numbered else None,
-                heartbeat=HeartbeatHint(
-                    interval=config.heartbeat_interval, timeout=config.heartbeat_timeout
-                ),
-                limits=ServerLimits(
-                    frame_bytes=config.message_bytes,
-                    batch=config.batch,
-                    content_units=config.content_units,
-                    in_flight=config.in_flight,
-                    unacked=config.unacked,
-                    dedupe_seconds=config.dedupe_seconds,
-                ),
-            )
-        self._say(AuthResponse(code=codes.OK, message="", data=data))
+        self._say(self._login.response(login, self._wall_ms))
         self._flush(alone=True)
         if self._blocked:
             self._stall()
@@ -527,12 +313,12 @@ class ServerCore:
                 code=answer.code,
                 message=answer.text,
                 session_id=answer.session_id,
-                timestamp=answer.timestamp if self._extended else None,
+                timestamp=answer.timestamp if self._login.extended else None,
             )
         )
 
     def _on_push(self, push: talk.Push) -> None:
-        numbered = "seq" in self._granted
+        numbered = "seq" in self._login.granted
         for entry in push.entries:
             self._say(
                 ChatRedirectToUser.model_construct(
@@ -549,23 +335,29 @@ class ServerCore:
         if not numbered:
             self._flush()
             payload = str(self._pushed).encode()
-            self._do(SendPing(connection=self.connection, payload=payload))
+            self._do(act.SendPing(connection=self.connection, payload=payload))
 
     def _on_end(self, end: talk.End) -> None:
-        if self._extended and self.state in ("online", "draining"):
-            self._say(Kick(reason=end.reason, reconnect=end.reconnect, retry_after=end.retry_after))
+        if self._login.extended and self.state in ("online", "draining"):
+            self._say(
+                Kick(
+                    reason=end.reason,
+                    reconnect=end.reconnect,
+                    retry_after=wire_seconds(end.retry_after),
+                )
+            )
         self._end(end.code, end.reason, tell_hub=False)
 
     # ------------------------------------------------------------ the end
 
-    def _on_peer_closed(self, closed: PeerClosed) -> None:
+    def _on_peer_closed(self, closed: inp.PeerClosed) -> None:
         if self.state == "closing":
             self._do(act.CloseTransport(connection=self.connection))
             return
         self._end(1000 if closed.code == 1005 else closed.code, "")
         self._do(act.CloseTransport(connection=self.connection))
 
-    def _on_violation(self, violated: FramingViolated) -> None:
+    def _on_violation(self, violated: inp.FramingViolated) -> None:
         if violated.handshake and self.state == "handshaking":
             self._refuse(violated.code, violated.reason)
         elif self.state == "closing":
@@ -588,7 +380,7 @@ class ServerCore:
         self._to("close_started")
         self._timers.cancel(*Timer)
         self._timers.set(Timer.CLOSE, self._now + self.config.close_timeout)
-        self._do(SendClose(connection=self.connection, code=code, reason=reason))
+        self._do(act.SendClose(connection=self.connection, code=code, reason=reason))
         # a paused peer's close frame would never be read
         self._do(act.ResumeReading(connection=self.connection))
 
@@ -624,7 +416,7 @@ class ServerCore:
         if timer is Timer.PING:
             due = self._heard + config.heartbeat_interval
             if due <= self._now:
-                self._do(SendPing(connection=self.connection))
+                self._do(act.SendPing(connection=self.connection))
                 due = self._now + config.heartbeat_interval
             self._timers.set(Timer.PING, due)
         elif timer is Timer.IDLE:
@@ -674,14 +466,14 @@ class ServerCore:
         if not self._envelopes:
             return
         envelopes, self._envelopes = self._envelopes, []
-        batch = self._peer_batch if self.state in ("online", "draining") and not alone else 1
-        for frame in pack(envelopes, batch=batch, frame_bytes=self._peer_frame_bytes):
-            self._do(SendText(connection=self.connection, text=self._dialect.join(frame)))
+        batch = self._login.peer_batch if self.state in ("online", "draining") and not alone else 1
+        for frame in pack(envelopes, batch=batch, frame_bytes=self._login.peer_frame_bytes):
+            self._do(act.SendText(connection=self.connection, text=self._dialect.join(frame)))
 
     def _tell(self, what: talk.ToHub) -> None:
-        self._do(TellHub(talk=what))
+        self._do(act.TellHub(talk=what))
 
-    def _do(self, action: CoreAction) -> None:
+    def _do(self, action: act.CoreAction) -> None:
         self._out.append(action)
 
     def _to(self, event: str) -> None:
@@ -692,11 +484,6 @@ class ServerCore:
         return int((self._now + self.wall_offset) * 1000)
 
 
-def _seconds(seconds: float | None) -> float | None:
-    """What an authenticator says of expiry, in the bounds of the wire."""
-    return None if seconds is None else min(max(seconds, 0.0), MAX_SECONDS)
-
-
 _HANDLERS: Final[dict[type, Any]] = {
     inp.ConnectionLost: ServerCore._on_lost,
     inp.WriteBlocked: ServerCore._on_write_blocked,
@@ -704,11 +491,11 @@ _HANDLERS: Final[dict[type, Any]] = {
     inp.TokenVerified: ServerCore._on_verified,
     inp.TokenRefused: ServerCore._on_refused,
     inp.TimePassed: ServerCore._on_time,
-    UpgradeAsked: ServerCore._on_upgrade,
-    TextReceived: ServerCore._on_text,
-    ControlReceived: ServerCore._on_control,
-    PartialChanged: ServerCore._on_partial,
-    PeerClosed: ServerCore._on_peer_closed,
-    FramingViolated: ServerCore._on_violation,
+    inp.UpgradeAsked: ServerCore._on_upgrade,
+    inp.TextReceived: ServerCore._on_text,
+    inp.ControlReceived: ServerCore._on_control,
+    inp.PartialChanged: ServerCore._on_partial,
+    inp.PeerClosed: ServerCore._on_peer_closed,
+    inp.FramingViolated: ServerCore._on_violation,
     talk.SendTo: ServerCore._on_hub,
 }

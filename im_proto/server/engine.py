@@ -21,9 +21,10 @@ from ..limits import FrameLimits
 from . import actions as act
 from . import core as c
 from . import inputs as inp
+from .login import CAPABILITIES
 
-Action = act.ConnectionAction | c.TellHub
-_CAPABLE: Final = ((CAPABILITIES_HEADER, ", ".join(c.CAPABILITIES)),)
+Action = act.ConnectionAction | act.TellHub
+_CAPABLE: Final = ((CAPABILITIES_HEADER, ", ".join(CAPABILITIES)),)
 
 
 class ServerEngine:
@@ -44,10 +45,10 @@ class ServerEngine:
         self._framing = Framing.server(limits=FrameLimits(message_bytes=config.message_bytes))
         self._partial = False
 
-    def step(self, *events: inp.BytesReceived | c.CoreInput, now: float) -> list[Action]:
+    def step(self, *events: inp.BytesReceived | inp.CoreInput, now: float) -> list[Action]:
         """Take inputs that belong together; return what is to be done about them, in order."""
         done: list[Action] = []
-        rest: list[c.CoreInput] = []
+        rest: list[inp.CoreInput] = []
         for event in events:
             if isinstance(event, inp.BytesReceived):
                 self._core(done, rest, now)
@@ -66,13 +67,13 @@ class ServerEngine:
         """The transport is gone; the engine may be forgotten."""
         return self.core.state == "closed"
 
-    def _core(self, done: list[Action], events: list[c.CoreInput], now: float) -> None:
+    def _core(self, done: list[Action], events: list[inp.CoreInput], now: float) -> None:
         if events:
             self._carry_out(done, self.core.step(*events, now=now))
             events.clear()
 
     def _receive(self, done: list[Action], data: bytes, now: float) -> None:
-        events: list[c.CoreInput] = []
+        events: list[inp.CoreInput] = []
         message_ended = False
         for frame in self._framing.receive(data, now):
             message_ended = message_ended or isinstance(frame, TextFrame)
@@ -81,7 +82,7 @@ class ServerEngine:
                 self._write(done, self._framing.send_pong(frame.payload))
             event = self._translate(frame)
             events.append(event)
-            if isinstance(event, c.UpgradeAsked):
+            if isinstance(event, inp.UpgradeAsked):
                 self._core(done, events, now)
         if self._framing.open:
             if self._partial and message_ended:  # what is half here now has begun after it
@@ -90,45 +91,45 @@ class ServerEngine:
                 self._change_partial(events, self._framing.partial)
         self._core(done, events, now)
 
-    def _change_partial(self, events: list[c.CoreInput], partial: bool) -> None:
+    def _change_partial(self, events: list[inp.CoreInput], partial: bool) -> None:
         self._partial = partial
-        events.append(c.PartialChanged(connection=self._connection, partial=partial))
+        events.append(inp.PartialChanged(connection=self._connection, partial=partial))
 
-    def _translate(self, frame: FrameEvent) -> c.CoreInput:
+    def _translate(self, frame: FrameEvent) -> inp.CoreInput:
         if isinstance(frame, TextFrame):
-            return c.TextReceived(connection=self._connection, text=frame.text)
+            return inp.TextReceived(connection=self._connection, text=frame.text)
         if isinstance(frame, PongFrame):
-            return c.ControlReceived(connection=self._connection, pong=frame.payload)
+            return inp.ControlReceived(connection=self._connection, pong=frame.payload)
         if isinstance(frame, PingFrame):
-            return c.ControlReceived(connection=self._connection)
+            return inp.ControlReceived(connection=self._connection)
         if isinstance(frame, CloseFrame):
-            return c.PeerClosed(connection=self._connection, code=frame.code)
+            return inp.PeerClosed(connection=self._connection, code=frame.code)
         if isinstance(frame, HandshakeRequested):
-            return c.UpgradeAsked(connection=self._connection, target=frame.target)
+            return inp.UpgradeAsked(connection=self._connection, target=frame.target)
         assert isinstance(frame, Violation)
-        return c.FramingViolated(
+        return inp.FramingViolated(
             connection=self._connection,
             code=frame.code,
             reason=frame.reason,
             handshake=frame.handshake,
         )
 
-    def _carry_out(self, done: list[Action], actions: Sequence[c.CoreAction]) -> None:
+    def _carry_out(self, done: list[Action], actions: Sequence[act.CoreAction]) -> None:
         """Turn what is meant for the framing into bytes."""
         for action in actions:
-            if isinstance(action, c.SendText | c.SendPing):
+            if isinstance(action, act.SendText | act.SendPing):
                 # not if the same read held the peer's close, or what ends the connection
                 if not self._framing.open:
                     continue
-                if isinstance(action, c.SendText):
+                if isinstance(action, act.SendText):
                     self._write(done, self._framing.send_text(action.text))
                 else:
                     self._write(done, self._framing.send_ping(action.payload))
-            elif isinstance(action, c.SendClose):
+            elif isinstance(action, act.SendClose):
                 self._write(done, self._framing.send_close(action.code, action.reason))
-            elif isinstance(action, c.AcceptUpgrade):
+            elif isinstance(action, act.AcceptUpgrade):
                 self._write(done, self._framing.accept(headers=_CAPABLE))
-            elif isinstance(action, c.RefuseUpgrade):
+            elif isinstance(action, act.RefuseUpgrade):
                 self._write(done, self._framing.reject(action.status, reason=action.reason))
             else:
                 done.append(action)

@@ -15,7 +15,6 @@ from typing import Final, get_args
 from ..config import ServerConfig
 from ..wire import UserId
 from . import actions as act
-from . import core as c
 from . import hub as h
 from . import inputs as inp
 from . import talk
@@ -23,7 +22,7 @@ from .engine import ServerEngine
 
 _STORE_INPUTS: Final = get_args(inp.StoreInput)
 _CONNECTION_INPUTS: Final = get_args(inp.ConnectionInput)
-_Event = inp.BytesReceived | c.CoreInput
+_Event = inp.BytesReceived | inp.CoreInput
 
 
 class Gateway:
@@ -130,7 +129,7 @@ class Gateway:
         if engine is None:
             return
         for action in engine.step(*events, now=now):
-            if isinstance(action, c.TellHub):
+            if isinstance(action, act.TellHub):
                 self._work.append(action.talk)
             else:
                 out.append(action)

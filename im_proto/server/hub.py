@@ -30,6 +30,7 @@ from .records import (
     Unstorable,
 )
 from .resume import start_of
+from .session import Session
 
 #: Entries of a mailbox in one read.
 READ_LIMIT: Final = 128
@@ -59,35 +60,6 @@ class DrainAsked:
 
     reason: str
     retry_after: float | None
-
-
-@dataclass(slots=True)
-class Session:
-    """One logged-in connection.
-
-    Attributes:
-        sent: pushed up to this seq.
-        acked: acknowledged up to this seq.
-        head: the newest seq of the mailbox that is known here.
-        reading: the StoreRead that is under way.
-        unanswered: messages of this connection that are on their way into the store.
-    """
-
-    connection: int
-    user: UserId
-    roles: frozenset[str]
-    device: str
-    generation: int
-    numbered: bool
-    epoch: str
-    oldest: int
-    head: int
-    sent: int
-    acked: int
-    reading: int | None = None
-    blocked: bool = False
-    paused: bool = False
-    unanswered: int = 0
 
 
 HubInput = talk.ToHub | Committed | LoginStored | ReadDone | StoreFailed | TimePassed | DrainAsked
@@ -194,7 +166,6 @@ class Hub:
             roles=asked.roles,
             device=asked.device,
             generation=login.generation,
-            numbered=asked.numbered,
             epoch=login.epoch,
             oldest=login.oldest,
             head=login.head,
@@ -390,72 +361,61 @@ class Hub:
 
     def _pump(self, session: Session) -> None:
         """Read what the mailbox holds beyond what was pushed, as far as the acks allow."""
-        room = self.config.unacked - (session.sent - session.acked)
-        if session.reading is not None or session.blocked or session.sent >= session.head:
-            return
-        if room <= 0:
-            return
-        session.reading = self._request()
-        self._reads[session.reading] = session.connection
-        self._out.append(
-            StoreRead(
-                request=session.reading,
-                user=session.user,
-                after=session.sent,
-                limit=min(room, READ_LIMIT),
+        room = session.room(self.config.unacked)
+        if room > 0:
+            session.reading = self._request()
+            self._reads[session.reading] = session.connection
+            self._out.append(
+                StoreRead(
+                    request=session.reading,
+                    user=session.user,
+                    after=session.sent,
+                    limit=min(room, READ_LIMIT),
+                )
             )
-        )
 
     def _on_read(self, done: ReadDone) -> None:
         session = self._sessions.get(self._reads.pop(done.request, -1))
         if session is None or session.reading != done.request:
             return
-        session.reading = None
-        session.head = max(session.head, done.head)
+        session.read(done.entries, done.head)
         if done.entries:
-            session.sent = done.entries[-1].seq
             self._tell(session.connection, talk.Push(entries=done.entries))
-        else:  # nothing is held up to the head of that moment; more may have come since
-            session.sent = max(session.sent, done.head)
         self._pump(session)
 
     def _on_ack(self, ack: talk.Acknowledged) -> None:
         session = self._sessions.get(ack.connection)
         if session is None or ack.seq == session.acked:
             return
-        if not session.acked < ack.seq <= session.sent:
-            self._forget(session)
-            what = "goes back" if ack.seq < session.acked else "is above what was pushed"
-            self._tell(session.connection, talk.End(code=1008, reason=f"the ack {what}"))
+        wrong = session.acknowledge(ack.seq)
+        if wrong is not None:
+            self._violated(session, wrong)
             return
-        session.acked = ack.seq
         self._move(session.user, session.device, session.generation, ack.seq)
         self._pump(session)
-
-    def _move(self, user: UserId, device: str, generation: int, seq: int) -> None:
-        self._commits.move(CursorMove(user=user, device=device, generation=generation, seq=seq))
-        if self._timers.get(HubTimer.CURSORS) is None:
-            self._timers.set(HubTimer.CURSORS, self._now + CURSOR_DELAY)
 
     def _on_sync(self, asked: talk.SyncAsked) -> None:
         session = self._sessions.get(asked.connection)
         if session is None:
             return
-        if not session.acked <= asked.after <= session.sent:
-            self._forget(session)
-            self._tell(
-                session.connection, talk.End(code=1008, reason="a sync of what was never pushed")
-            )
+        recovered = session.rewind(asked.after)
+        if recovered is None:
+            self._violated(session, "a sync of what was never pushed, or was acknowledged")
             return
-        recovered = asked.after >= session.oldest - 1
-        session.sent = asked.after if recovered else session.oldest - 1
-        session.acked = min(session.acked, session.sent)
-        session.reading = None  # an answer that is under way is of before
         self._tell(
             session.connection,
             talk.Synced(recovered=recovered, oldest=session.oldest, epoch=session.epoch),
         )
         self._pump(session)
+
+    def _violated(self, session: Session, reason: str) -> None:
+        self._forget(session)
+        self._tell(session.connection, talk.End(code=1008, reason=reason))
+
+    def _move(self, user: UserId, device: str, generation: int, seq: int) -> None:
+        self._commits.move(CursorMove(user=user, device=device, generation=generation, seq=seq))
+        if self._timers.get(HubTimer.CURSORS) is None:
+            self._timers.set(HubTimer.CURSORS, self._now + CURSOR_DELAY)
 
     def _on_blocked(self, changed: talk.WritingBlocked) -> None:
         session = self._sessions.get(changed.connection)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..wire import UserId
 from .records import CommitResult, Login, MailboxEntry
+from .talk import SendTo
 
 # --- of a connection
 
@@ -140,3 +141,73 @@ ConnectionInput = (
 )
 StoreInput = Committed | LoginStored | ReadDone | StoreFailed
 Input = ConnectionInput | StoreInput | TimePassed | WallClock | Shutdown
+
+
+# ---- inputs of ServerCore only: what the framing, or an ASGI server, has seen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpgradeAsked:
+    """The upgrade request is complete and good."""
+
+    connection: int
+    target: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextReceived:
+    """A whole text message came in."""
+
+    connection: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlReceived:
+    """A whole ping or pong came in; `pong` is a pong's payload."""
+
+    connection: int
+    pong: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartialChanged:
+    """A message has begun to come in and is not complete (True), or nothing is half here."""
+
+    connection: int
+    partial: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerClosed:
+    """The peer's close frame came in; 1005 stands for one without a code."""
+
+    connection: int
+    code: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FramingViolated:
+    """The peer broke RFC 6455 or a limit; with `handshake`, `code` is an HTTP status."""
+
+    connection: int
+    code: int
+    reason: str
+    handshake: bool = False
+
+
+CoreInput = (
+    ConnectionLost
+    | WriteBlocked
+    | WriteReady
+    | TokenVerified
+    | TokenRefused
+    | TimePassed
+    | UpgradeAsked
+    | TextReceived
+    | ControlReceived
+    | PartialChanged
+    | PeerClosed
+    | FramingViolated
+    | SendTo
+)

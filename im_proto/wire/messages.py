@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AliasChoices, BeforeValidator, Field, WrapValidator
+from pydantic import BeforeValidator, Field, WrapValidator
 
 from .types import (
     Code,
@@ -209,12 +209,14 @@ class ChatError(Message):
 
     kind = "CHAT_ERROR_RESPONSE"
     code: Code | None = None
-    message: LenientText = Field(
-        default=None,
-        validation_alias=AliasChoices("message", "errorMsg", "error_msg"),
-        serialization_alias="message",
-    )
+    message: LenientText = None
+    error_msg: LenientText = None
     msg_id: LenientId = None
+
+    @property
+    def text(self) -> str | None:
+        """The words, whichever key they came under."""
+        return self.message or self.error_msg
 
 
 # ---------------------------------------------------------------- section 2: seq, closes

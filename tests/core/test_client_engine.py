@@ -17,6 +17,7 @@ from im_proto.client import inputs as inp
 from im_proto.framing import CloseFrame, Framing, HandshakeRequested, TextFrame
 from im_proto.limits import FrameLimits
 from im_proto.machines.product import illegal
+from im_proto.wire import AuthResponse, Invocation
 
 SERVER = FrameLimits(message_bytes=2**20)
 
@@ -291,3 +292,22 @@ def test_bytes_after_our_close_are_read_to_the_peers_close_and_nothing_is_said()
 def test_keys_and_masks_come_from_the_random_numbers_given() -> None:
     one, two = Engine().login(), Engine().login()
     assert repr(one.actions) == repr(two.actions)
+
+
+def test_a_welcome_and_a_close_in_one_read_raise_nothing() -> None:
+    """A server that restarts says both at once while a message waits to go out."""
+    e = ClientEngine(make_config(), now=0.0, wall=1.7e9, rng=random.Random(1))
+    server, dialect = Framing.server(limits=FrameLimits()), Invocation("server")
+    e.step(inp.Connect(), 0.0)
+    (asked,) = [
+        a for a in e.step(inp.TransportOpened(transport=1), 0.0) if isinstance(a, act.SendBytes)
+    ]
+    server.receive(asked.data, 0.0)
+    e.step(inp.BytesReceived(transport=1, data=server.accept()), 0.0)
+    e.step(inp.Send(ref=1, to_user=2, content="hi"), 0.0)
+    welcome = server.send_text(dialect.encode(AuthResponse(code=0)))
+    both = welcome + server.send_close(1012, "restart")
+    actions = e.step(inp.BytesReceived(transport=1, data=both), 0.1)
+    assert any(isinstance(a, act.CloseTransport) for a in actions)
+    assert e.state().status == "RECONNECTING"
+    assert e.core.sending.outbox.get(1) is not None

@@ -124,6 +124,27 @@ def test_a_capable_server_is_asked_again_though_a_bare_log_in_was_due() -> None:
     assert "capabilities" in asked(d)[0]
 
 
+def test_while_another_way_is_left_a_failure_says_so() -> None:
+    """So that connect() does not report what the next attempt does something about."""
+
+    def ways(d: Driver) -> list[bool]:
+        return [e.another_way for e in d.of(ev.ErrorOccurred)]
+
+    strict = Driver()
+    for _ in range(3):  # two with extensions, one bare
+        strict.link().lose()
+    assert ways(strict) == [True, True, False]
+
+    stale = Driver(token=str)
+    for _ in range(2):  # the token at hand, and the one that came in its place
+        stale.link().refuse(40101)
+    assert ways(stale) == [True, False]
+
+    down = Driver().connect()
+    down.do(inp.TransportFailed(transport=1))
+    assert ways(down) == [False]
+
+
 def test_if_the_bare_log_in_fails_as_well_the_extensions_were_not_to_blame() -> None:
     d = Driver(timeouts={"auth": 10})
     for _ in range(3):

@@ -12,7 +12,6 @@ from im_proto.framing import Framing
 from im_proto.limits import FrameLimits
 from im_proto.server import ServerCore, ServerEngine, talk
 from im_proto.server import actions as act
-from im_proto.server import core as c
 from im_proto.server import inputs as inp
 from im_proto.server.records import MailboxEntry
 
@@ -299,11 +298,11 @@ def test_after_its_close_nothing_of_a_peer_counts() -> None:
 def test_an_upgrade_is_answered_by_the_core_alone_too() -> None:
     """Embedders whose transport already gives messages use `ServerCore`."""
     core = ServerCore(1, Kit().config, now=START, wall_offset=0)
-    actions = core.step(c.UpgradeAsked(connection=1, target="/ws"), now=START)
-    assert actions == [c.AcceptUpgrade(connection=1)]
-    beat = c.TextReceived(connection=1, text=json.dumps({"type": "HEARTBEAT_REQUEST"}))
+    actions = core.step(inp.UpgradeAsked(connection=1, target="/ws"), now=START)
+    assert actions == [act.AcceptUpgrade(connection=1)]
+    beat = inp.TextReceived(connection=1, text=json.dumps({"type": "HEARTBEAT_REQUEST"}))
     (said,) = core.step(beat, now=START)
-    assert isinstance(said, c.SendText) and "HEARTBEAT_RESPONSE" in said.text
+    assert isinstance(said, act.SendText) and "HEARTBEAT_RESPONSE" in said.text
     ended = core.step(inp.ConnectionLost(connection=1), now=START)
     assert ended == [] and core.state == "closed" and core.next_deadline() is None
     assert core.step(beat, now=START) == []
@@ -315,7 +314,7 @@ def test_the_core_alone_says_nothing_after_its_close_whatever_is_due_at_once() -
     core.step(inp.WriteBlocked(connection=1), now=START)
     actions = core.step(inp.TimePassed(), now=START + 30)
     kinds = [type(action) for action in actions]
-    assert kinds.count(c.SendClose) == 1 and c.SendPing not in kinds
+    assert kinds.count(act.SendClose) == 1 and act.SendPing not in kinds
     assert core.next_deadline() == START + 35  # the close's, and no other
 
 
@@ -323,10 +322,10 @@ def test_the_answer_to_the_login_stands_alone_whatever_is_said_with_it() -> None
     core = online_core(Kit(), step=False)
     entry = MailboxEntry(seq=1, from_user=2, to_user=1, msg_id=1, content="x", timestamp=1,
                          message_type="text", session_id=None)  # fmt: skip
-    beat = c.TextReceived(connection=1, text='{"type":"HEARTBEAT_REQUEST"}')
+    beat = inp.TextReceived(connection=1, text='{"type":"HEARTBEAT_REQUEST"}')
     push = talk.SendTo(connection=1, talk=talk.Push(entries=(entry, entry)))
     said = core.step(beat, LOGGED_IN, push, now=START)
-    frames = [json.loads(action.text) for action in said if isinstance(action, c.SendText)]
+    frames = [json.loads(action.text) for action in said if isinstance(action, act.SendText)]
     assert [type(frame) for frame in frames] == [dict, dict, list]
     assert frames[1]["type"] == "AUTH_RESPONSE"
 
@@ -340,8 +339,8 @@ def online_core(kit: Kit, *, step: bool = True) -> ServerCore:
     core = ServerCore(1, kit.config, now=START, wall_offset=0)
     auth = {"type": "AUTH_REQUEST", "message": {"accessToken": "1", **FULL}}
     core.step(
-        c.UpgradeAsked(connection=1, target="/ws"),
-        c.TextReceived(connection=1, text=json.dumps(auth)),
+        inp.UpgradeAsked(connection=1, target="/ws"),
+        inp.TextReceived(connection=1, text=json.dumps(auth)),
         inp.TokenVerified(connection=1, user=1),
         *([LOGGED_IN] if step else []),
         now=START,

@@ -1,0 +1,126 @@
+"""One log-in at the server: who it is, what it may use, and what it is told."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..config import ServerConfig
+from ..wire import (
+    AuthData,
+    AuthRequest,
+    AuthResponse,
+    HeartbeatHint,
+    ServerLimits,
+    UserId,
+    codes,
+    user_id,
+)
+from ..wire.types import MAX_SECONDS
+from . import talk
+from .inputs import TokenVerified
+from .records import PLAIN
+
+#: What this server can grant of protocol.md section 2.
+CAPABILITIES: Final = ("seq", "batch")
+
+
+class Login:
+    """From AUTH_REQUEST to AUTH_RESPONSE.
+
+    Attributes:
+        granted: the capabilities that this connection may use.
+        extended: it asked for capabilities, so it may be told of section 2 at all.
+        peer_batch, peer_frame_bytes: what the peer takes in one frame.
+    """
+
+    def __init__(self, config: ServerConfig) -> None:
+        self._config = config
+        self._request: AuthRequest | None = None
+        self._verified: TokenVerified | None = None
+        self._user: UserId = 0
+        self._device = PLAIN
+        self.extended = False
+        self.granted: frozenset[str] = frozenset()
+        self.peer_batch = 1
+        self.peer_frame_bytes = config.message_bytes
+
+    def asked(self, request: AuthRequest) -> None:
+        """AUTH_REQUEST came; the authenticator has its token now."""
+        self._request = request
+
+    def verified(self, verified: TokenVerified) -> str | None:
+        """The authenticator knows the user. Returns why the log-in is refused all the same."""
+        request = self._request
+        assert request is not None
+        try:
+            self._user = user_id(verified.user)
+        except ValueError:
+            return "the token names no user"
+        if request.user_id is not None and request.user_id != self._user:
+            return "the token is another user's"
+        self._verified = verified
+        self.extended = request.capabilities is not None
+        if self.extended:
+            self._device = request.device_id or PLAIN
+        # without a device there is no cursor to number pushes against
+        can = CAPABILITIES if self._device != PLAIN else ("batch",)
+        self.granted = frozenset(request.capabilities or ()).intersection(can)
+        if "batch" in self.granted and request.limits is not None:
+            config, limits = self._config, request.limits
+            self.peer_batch = min(limits.batch or 1, config.batch)
+            self.peer_frame_bytes = min(
+                limits.frame_bytes or config.message_bytes, config.message_bytes
+            )
+        return None
+
+    def to_hub(self, connection: int) -> talk.LoginAsked:
+        """What the hub is asked for."""
+        assert self._request is not None
+        assert self._verified is not None
+        return talk.LoginAsked(
+            connection=connection,
+            user=self._user,
+            roles=self._verified.roles,
+            device=self._device,
+            numbered="seq" in self.granted,
+            resume=self._request.resume if "seq" in self.granted else None,
+        )
+
+    def response(self, login: talk.LoggedIn, wall_ms: int) -> AuthResponse:
+        """AUTH_RESPONSE; strict in what is sent, so a plain peer gets nothing of section 2."""
+        verified, config = self._verified, self._config
+        assert verified is not None
+        username = verified.username or str(self._user)
+        data = AuthData(user_id=self._user, username=username)
+        if self.extended:
+            numbered = "seq" in self.granted
+            data = AuthData(
+                user_id=self._user,
+                username=username,
+                device_id=self._device or None,
+                capabilities=sorted(self.granted),
+                server_time=wall_ms,
+                expires_in=wire_seconds(verified.expires_in),
+                last_msg_id=login.last_msg_id,
+                resume=login.resume if numbered else None,
+                epoch=login.epoch if numbered else None,
+                oldest=login.oldest if login.resume == "reset" else None,
+                seq=login.base if numbered else None,
+                heartbeat=HeartbeatHint(
+                    interval=config.heartbeat_interval, timeout=config.heartbeat_timeout
+                ),
+                limits=ServerLimits(
+                    frame_bytes=config.message_bytes,
+                    batch=config.batch,
+                    content_units=config.content_units,
+                    in_flight=config.in_flight,
+                    unacked=config.unacked,
+                    dedupe_seconds=config.dedupe_seconds,
+                ),
+            )
+        return AuthResponse(code=codes.OK, message="", data=data)
+
+
+def wire_seconds(seconds: float | None) -> float | None:
+    """A duration that somebody else has drawn up, in the bounds of the wire."""
+    return None if seconds is None else min(max(seconds, 0.0), MAX_SECONDS)

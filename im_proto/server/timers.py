@@ -1,0 +1,29 @@
+"""Every deadline that a connection at the server may be waiting for, in one table."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+
+class Timer(StrEnum):
+    """A connection's deadlines."""
+
+    HANDSHAKE = "the upgrade request"
+    """From the first byte to the end of the upgrade request; absolute."""
+    AUTH = "the log-in"
+    """From the upgrade to the log-in's end; absolute."""
+    PING = "the next ping"
+    """A peer that was silent for an interval is pinged."""
+    IDLE = "a sign of life"
+    """A peer that is silent for several intervals is gone."""
+    PARTIAL = "the rest of a message"
+    """A frame or message has begun to come in; absolute."""
+    STALL = "an ack, or room to write"
+    """Writing is blocked; neither an ack nor a byte of room so far."""
+    CLOSE = "the peer's close"
+    """Our close frame is out; absolute."""
+
+
+#: Deadlines that condemn the peer; see `im_proto.timers.LATE`.
+JUDGES: Final = frozenset({Timer.HANDSHAKE, Timer.AUTH, Timer.IDLE, Timer.PARTIAL, Timer.STALL})
