@@ -6,6 +6,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
+
 .DEFAULT_GOAL := help
 .PHONY: help demo install test test-all lint docs clean
 
@@ -18,10 +20,10 @@ demo: $(VENV)/.demo ## watch messages survive a server that is killed (ARGS="--m
 install: $(VENV)/.dev ## .venv with everything that development needs
 
 test: $(VENV)/.dev ## the tests that need no services and no browser, under 90 s
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
 
 test-all: $(VENV)/.dev ## all tests, also those that build wheels or take minutes
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 lint: $(VENV)/.dev ## ruff, mypy --strict, purity of the core, generated docs up to date
 	$(BIN)/ruff check .

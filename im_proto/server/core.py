@@ -42,7 +42,7 @@ from . import actions as act
 from . import inputs as inp
 from . import talk
 from .login import Login, wire_seconds
-from .timers import JUDGES, Timer
+from .timers import JUDGES, PROOF_PACE, Timer
 
 #: Characters of a reason that an authenticator gives.
 MAX_REASON: Final = 200
@@ -74,6 +74,9 @@ class ServerCore:
         self._heard = now
         self._login = Login(config)
         self._pushed = 0
+        #: the seq that the ping which is out will prove; 0: none is out
+        self._proving = 0
+        self._proved_at = now - PROOF_PACE
         self._acked = 0
         self._paused = False
         self._blocked = False
@@ -192,6 +195,10 @@ class ServerCore:
             # anything else is nobody's ack: a pong may come unasked (RFC 6455 section 5.5.3)
             if self._acked < seq <= self._pushed:
                 self._acknowledged(seq)
+            if seq == self._proving:
+                self._proving = 0
+                if seq < self._pushed:
+                    self._prove()
 
     def _acknowledged(self, seq: int) -> None:
         if seq > self._acked:
@@ -333,9 +340,20 @@ class ServerCore:
             )
         self._pushed = push.entries[-1].seq
         if not numbered:
-            self._flush()
-            payload = str(self._pushed).encode()
-            self._do(act.SendPing(connection=self.connection, payload=payload))
+            self._prove()
+
+    def _prove(self) -> None:
+        """Ask a plain peer for a pong: it proves that what was pushed before has arrived."""
+        if self._proving:
+            return
+        if self._now < self._proved_at + PROOF_PACE:
+            self._timers.set(Timer.PROOF, self._proved_at + PROOF_PACE)
+            return
+        self._flush()
+        self._proving = self._pushed
+        self._proved_at = self._now
+        payload = str(self._pushed).encode()
+        self._do(act.SendPing(connection=self.connection, payload=payload))
 
     def _on_end(self, end: talk.End) -> None:
         if self._login.extended and self.state in ("online", "draining"):
@@ -419,6 +437,8 @@ class ServerCore:
                 self._do(act.SendPing(connection=self.connection))
                 due = self._now + config.heartbeat_interval
             self._timers.set(Timer.PING, due)
+        elif timer is Timer.PROOF:
+            self._prove()
         elif timer is Timer.IDLE:
             if self._paused:
                 self._life()

@@ -17,6 +17,8 @@ class Timer(StrEnum):
     """A peer that was silent for an interval is pinged."""
     IDLE = "a sign of life"
     """A peer that is silent for several intervals is gone."""
+    PROOF = "the next proof of arrival"
+    """More was pushed to a plain peer since the last ping; see `PROOF_PACE`."""
     PARTIAL = "the rest of a message"
     """A frame or message has begun to come in; absolute."""
     STALL = "an ack, or room to write"
@@ -24,6 +26,10 @@ class Timer(StrEnum):
     CLOSE = "the peer's close"
     """Our close frame is out; absolute."""
 
+
+#: Seconds between the pings that prove to us what has arrived at a plain peer. One is out at a
+#: time: a pong proves all that went before its ping, and a busy page must not look like a flood.
+PROOF_PACE: Final = 0.1
 
 #: Deadlines that condemn the peer; see `im_proto.timers.LATE`.
 JUDGES: Final = frozenset({Timer.HANDSHAKE, Timer.AUTH, Timer.IDLE, Timer.PARTIAL, Timer.STALL})

@@ -122,7 +122,11 @@ async def test_what_is_refused_goes_to_stderr_with_exit_1() -> None:
     async with running_server() as server:
         url = server.url
         send = functools.partial(im, "send", "--user", "1", "--to", "2")
-        other = await send("x", IM_URL=url, IM_SECRET="another " * 5)
+        # a process of its own: pytest's logging would hide what logging says when nobody listens
+        process = await spawn(
+            *("send", "--user", "1", "--to", "2", "x"), IM_URL=url, IM_SECRET="another " * 5
+        )
+        other = await finish(process)
         mine = await send("x", IM_URL=url, IM_TOKEN=token(2))
         long = await send("x" * 1001, IM_URL=url, IM_SECRET=SECRET)
         path = await send("x", IM_URL=url + "x", IM_SECRET=SECRET)
@@ -153,6 +157,7 @@ async def test_ctrl_c_ends_a_listener_quietly() -> None:
         tells_no_secret(ended)
 
 
+@pytest.mark.slow
 @patient
 async def test_not_even_a_verbose_server_prints_a_token(tmp_path: Path) -> None:
     async with ServeProcess(tmp_path / "im.db", ("--verbose",)) as server:

@@ -86,19 +86,34 @@ def test_the_cursor_advances_only_at_the_pong_to_a_ping_that_followed_the_push()
     kit = Kit()
     other, peer = kit.user(2), kit.plain(1)
     peer.ponging = False
-    for n in range(1, 4):
-        other.chat(n, 1, f"m{n}")
-    pings = list(peer.pings)
-    assert len(pings) == 3 and len(set(pings)) == 3  # each names its push
+    other.chat(1, 1, "m1")
+    other.chat(2, 1, "m2")
+    assert len(peer.pings) == 1  # one is out at a time; it was sent before m2
     peer.send("HEARTBEAT_REQUEST")
     peer.pong(b"")  # of a keepalive
     kit.wait(1)
-    assert kit.cursor(1, device="") is None
-    peer.pong(pings[1])
+    assert kit.cursor(1, device="") is None and len(peer.pings) == 1
+    peer.pong(peer.pings[0])
     kit.wait(1)
-    assert kit.cursor(1, device="") == 2
+    assert kit.cursor(1, device="") == 1 and len(peer.pings) == 2  # the next proves m2
+    peer.pong(peer.pings[1])
+    other.chat(3, 1, "m3")
+    kit.wait(1)
+    assert kit.cursor(1, device="") == 2 and len(peer.pings) == 3
     peer.lose()
     assert kit.plain(1).contents == ["m3"]
+
+
+def test_a_busy_plain_peer_is_asked_for_proof_at_a_pace_that_is_no_flood() -> None:
+    kit = Kit()
+    other, peer = kit.user(2), kit.plain(1)
+    for n in range(200):
+        other.chat(n + 1, 1, f"m{n}")
+        kit.wait(0.01)
+    kit.wait(1)
+    assert len(peer.contents) == 200
+    assert 10 <= len(peer.pings) <= 22  # two seconds of traffic, ten a second
+    assert kit.cursor(1, device="") == 200 and peer.close is None
 
 
 @pytest.mark.parametrize("payload", [b"999", b"-1", b"x", b"1.0", b"9" * 19, b"9" * 125, b"\xb2",

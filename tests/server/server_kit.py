@@ -1,0 +1,238 @@
+"""Our server for tests: in this loop, or as a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sqlite3
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, Self
+
+from typer.testing import CliRunner
+from uvicorn.server import ServerState
+
+import im_proto
+from im_cli.app import app
+from im_proto.config import ServerConfig
+from im_proto.wire import UserId
+from im_server import IMServer, JWTAuthenticator, make_token
+from im_server.app import listen, url_of
+from im_server.websocket import STATE_KEY, GuardedHTTP
+
+SECRET: Final = "a secret of tests that has more than 32 bytes"
+_ROOT: Final = Path(im_proto.__file__).parent.parent
+_START: Final = 30.0
+_END: Final = 20.0
+
+
+def token(user: UserId, roles: Iterable[str] = ()) -> str:
+    """A token that the servers here take."""
+    return make_token(user, SECRET, roles=roles)
+
+
+@dataclass
+class Running:
+    """A server in this loop."""
+
+    server: IMServer
+    state: ServerState
+    http: str
+
+    @property
+    def url(self) -> str:
+        """Where its WebSocket is."""
+        return self.http.replace("http", "ws", 1) + "/ws"
+
+    @property
+    def port(self) -> int:
+        """Where it listens, on 127.0.0.1."""
+        return int(self.http.rpartition(":")[2])
+
+
+@contextlib.contextmanager
+def database(path: Path | None = None) -> Iterator[Path]:
+    """A file for a database; one that goes away if none is given."""
+    if path is not None:
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="im-", ignore_cleanup_errors=True) as directory:
+        yield Path(directory) / "im.db"
+
+
+@contextlib.asynccontextmanager
+async def running_server(
+    *,
+    path: Path | None = None,
+    durability: Literal["power", "process"] = "process",
+    **config: Any,
+) -> AsyncIterator[Running]:
+    """Our server on a free port, joined to uvicorn's HTTP as `im serve` joins it.
+
+    uvicorn's own `Server` is left out, which only turns round every 0.1 s;
+    test_http_uvicorn.py has it.
+
+    Args:
+        path: of the database.
+        durability: as of `im serve`.
+        config: fields of ServerConfig.
+    """
+    with database(path) as file, listen("127.0.0.1", 0) as sock:
+        server = IMServer(
+            database=f"sqlite:///{file.as_posix()}",
+            authenticator=JWTAuthenticator(SECRET),
+            durability=durability,
+            config=ServerConfig(**config),
+        )
+        uvicorn_config = server._uvicorn_config()
+        uvicorn_config.load()
+        state = ServerState()
+        await server.runner.start()
+        listener = await asyncio.get_running_loop().create_server(
+            lambda: GuardedHTTP(
+                config=uvicorn_config, server_state=state, app_state={STATE_KEY: server.runner}
+            ),
+            sock=sock,
+        )
+        try:
+            yield Running(server, state, url_of(sock))
+        finally:
+            listener.close()
+            for connection in list(state.connections):
+                connection.shutdown()
+            await server.runner.stop()
+            if state.tasks:
+                await asyncio.wait(state.tasks, timeout=_END)
+            await listener.wait_closed()
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Ours without IM_ variables, so that a process finds this source and nothing else."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("IM_")}
+    path = os.pathsep.join([str(_ROOT), str(_ROOT / "adapters")])
+    # wide, so that no line of an error is broken
+    return {**kept, "PYTHONPATH": path, "PYTHONWARNINGS": "default", "COLUMNS": "400", **more}
+
+
+@dataclass
+class Ended:
+    """A process that has ended."""
+
+    code: int | None
+    out: str
+    err: str
+
+    @property
+    def said(self) -> str:
+        """All that it said."""
+        return self.out + self.err
+
+
+async def spawn(*arguments: str, **env: str) -> asyncio.subprocess.Process:
+    """`python -m im_cli …`, with pipes."""
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "im_cli", *arguments),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment(**env),
+    )
+
+
+async def finish(process: asyncio.subprocess.Process, said: str = "", input: str = "") -> Ended:  # noqa: A002
+    """Wait for its end; `said` is what was read of its output before."""
+    try:
+        async with asyncio.timeout(_END):
+            out, err = await process.communicate(input.encode())
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return Ended(process.returncode, said + out.decode(), err.decode())
+
+
+async def im(*arguments: str, input: str = "", **env: str) -> Ended:  # noqa: A002
+    """Run `im …` to its end."""
+    return await finish(await spawn(*arguments, **env), input=input)
+
+
+def im_here(*arguments: str, input: str = "", **env: str) -> Ended:  # noqa: A002
+    """Run `im …` in this process, which is fast; no variable of the outside counts."""
+    blank: dict[str, str | None] = {name: None for name in os.environ if name.startswith("IM_")}
+    wide = {"COLUMNS": "400", "TERMINAL_WIDTH": "400"}
+    done = CliRunner().invoke(app, arguments, input=input, env={**blank, **wide, **env})
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return Ended(done.exit_code, done.stdout, done.stderr)
+
+
+@dataclass
+class ServeProcess:
+    """`im serve` in a process of its own.
+
+    `async with` starts it, and kills it at the end if it still runs.
+    """
+
+    path: Path
+    arguments: tuple[str, ...] = ()
+    port: int = 0
+    line: str = ""
+    process: asyncio.subprocess.Process | None = None
+    ended: Ended | None = field(default=None)
+
+    async def __aenter__(self) -> Self:
+        self.process = await spawn(
+            *("serve", "--port", str(self.port), "--database", f"sqlite:///{self.path.as_posix()}"),
+            *self.arguments,
+            IM_SECRET=SECRET,
+        )
+        assert self.process.stdout is not None
+        async with asyncio.timeout(_START):
+            self.line = (await self.process.stdout.readline()).decode()
+        if not self.line:
+            raise AssertionError(f"im serve did not start: {await self.wait()}")
+        self.port = int(self.line.rpartition(":")[2])
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self.ended is None:
+            self.kill()
+            await self.wait()
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        assert self.process is not None
+        return self.process.pid
+
+    @property
+    def url(self) -> str:
+        """Where its WebSocket is."""
+        return f"ws://127.0.0.1:{self.port}/ws"
+
+    def terminate(self) -> None:
+        """SIGTERM."""
+        assert self.process is not None
+        self.process.terminate()
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        assert self.process is not None
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+
+    async def wait(self) -> Ended:
+        """Wait for its end."""
+        assert self.process is not None
+        self.ended = await finish(self.process, self.line)
+        return self.ended
+
+
+def stored(path: Path) -> list[str]:
+    """The contents of all messages in a database that nobody uses, in the order of acceptance."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        return [row[0] for row in connection.execute("SELECT content FROM messages ORDER BY id")]

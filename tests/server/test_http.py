@@ -1,0 +1,215 @@
+"""The HTTP side on real sockets: heads that are slow, too big or no heads at all, and bodies."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from adapters.adapter_kit import run
+from im_server import websocket
+from peers.plain_client import PlainClient
+from server.server_kit import Running, running_server, token
+
+UPGRADE = (
+    b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+)
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
+
+
+class Raw:
+    """A TCP connection that says what it likes."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def say(self, data: bytes) -> None:
+        """Send it; a server that is gone already is no matter."""
+        with contextlib.suppress(ConnectionError):
+            self.writer.write(data)
+            await self.writer.drain()
+
+    async def head(self) -> str:
+        """The first line and the headers of an answer."""
+        return (await self.reader.readuntil(b"\r\n\r\n")).decode()
+
+    async def rest(self) -> bytes:
+        """All until the server is gone."""
+        try:
+            return await self.reader.read()
+        except ConnectionResetError:
+            return b""
+
+
+@contextlib.asynccontextmanager
+async def raw(server: Running) -> AsyncIterator[Raw]:
+    """Connect."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    try:
+        yield Raw(reader, writer)
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+async def works(server: Running) -> None:
+    """The server serves others, and holds nothing of those before."""
+    async with PlainClient(server.url, token(1), 1) as client:
+        assert (await client.login())["code"] == 0
+        assert len(server.state.connections) == 1
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> float:
+    """A short deadline for heads."""
+    monkeypatch.setattr(websocket, "HEAD_TIMEOUT", 0.3)
+    return 0.3
+
+
+@pytest.mark.parametrize(
+    "start", [b"", b"GET /", HEALTH, UPGRADE], ids=["mute", "path", "get", "ws"]
+)
+@run
+async def test_a_head_that_comes_a_byte_at_a_time_is_dropped_at_the_deadline(
+    start: bytes, hasty: float
+) -> None:
+    async with running_server() as server, raw(server) as peer:
+        began = time.monotonic()
+        await peer.say(start)
+
+        async def trickle() -> None:
+            while True:
+                await peer.say(b"X" if start else b"")
+                await asyncio.sleep(hasty / 10)
+
+        dripping = asyncio.create_task(trickle())
+        assert await peer.rest() == b""
+        dripping.cancel()
+        assert hasty * 0.9 <= time.monotonic() - began < hasty + 2
+        await works(server)
+
+
+@run
+async def test_the_second_head_on_a_connection_has_a_deadline_too(hasty: float) -> None:
+    async with running_server() as server, raw(server) as peer:
+        await peer.say(HEALTH + b"\r\n")
+        assert (await peer.head()).startswith("HTTP/1.1 200 ")
+        began = time.monotonic()
+        await peer.say(HEALTH)
+        await peer.rest()
+        assert hasty * 0.9 <= time.monotonic() - began < hasty + 2
+        await works(server)
+
+
+@pytest.mark.parametrize(
+    ("request_", "more"),
+    [
+        (b"POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n", b"x"),
+        (b"POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n", b"x"),
+        (HEALTH + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n", b"x"),
+        (HEALTH + b"\r\n", b"\r"),
+    ],
+    ids=["body", "late body", "other upgrade", "no head"],
+)
+@run
+async def test_a_byte_after_the_answer_holds_no_connection_for_ever(
+    request_: bytes, more: bytes, hasty: float
+) -> None:
+    """uvicorn's clock for idle connections stops at any byte, and does not start again."""
+    async with running_server() as server, raw(server) as peer:
+        await peer.say(request_)
+        assert (await peer.head()).startswith("HTTP/1.1 ")
+        await peer.say(more)
+        await peer.rest()
+        await works(server)
+
+
+@run
+async def test_a_finished_request_has_no_deadline(hasty: float) -> None:
+    async with running_server() as server, raw(server) as peer:
+        for _ in range(3):
+            await peer.say(HEALTH + b"\r\n")
+            assert (await peer.head()).startswith("HTTP/1.1 200 ")
+            await peer.reader.readexactly(len('{"status":"ok","online":0}'))
+            await asyncio.sleep(hasty / 2)  # more than a deadline in all
+
+
+@pytest.mark.parametrize("start", [HEALTH, UPGRADE], ids=["get", "ws"])
+@pytest.mark.parametrize("piece", [1000, 100_000])
+@run
+async def test_a_head_that_is_too_big_is_dropped(piece: int, start: bytes) -> None:
+    async with running_server() as server, raw(server) as peer:
+        await peer.say(start + b"X-Big: ")
+        for _ in range(0, 100_000, piece):
+            await peer.say(b"x" * piece)
+        await peer.say(b"\r\n\r\n")
+        assert b"101" not in await peer.rest()
+        await works(server)
+
+
+@run
+async def test_a_head_of_a_usual_size_in_many_pieces_is_fine() -> None:
+    request = UPGRADE + b"Cookie: " + b"x" * 4000 + b"\r\n\r\n"
+    async with running_server() as server, raw(server) as peer:
+        for at in range(0, len(request), 100):
+            await peer.say(request[at : at + 100])
+        assert (await peer.head()).startswith("HTTP/1.1 101 ")
+
+
+@pytest.mark.parametrize("path", ["/", "/wsx", "/ws/", "/healthz", "/%2e/ws", "//ws"])
+@run
+async def test_a_websocket_at_another_path_is_404_and_says_where_it_is(path: str) -> None:
+    async with running_server() as server, raw(server) as peer:
+        await peer.say(UPGRADE.replace(b"/ws", path.encode(), 1) + b"\r\n")
+        answer = (await peer.rest()).decode()
+        assert answer.startswith("HTTP/1.1 404 ") and "/ws" in answer
+        await works(server)
+
+
+@run
+async def test_no_websocket_at_its_path_is_no_success() -> None:
+    async with running_server() as server, raw(server) as peer:
+        await peer.say(b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert (await peer.rest()).startswith(b"HTTP/1.1 404 ")
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(200),  # TLS
+        b"SSH-2.0-OpenSSH_9\r\n\r\n",
+        b"\x00" * 100 + b"\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET /ws HTTP/1.1\r\nHost: x\r\nbad header\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        UPGRADE.replace(b"13", b"7") + b"\r\n",
+        UPGRADE.replace(b"dGhlIHNhbXBsZSBub25jZQ==", b"short") + b"\r\n",
+        UPGRADE.replace(b"GET", b"POST") + b"\r\n",
+        UPGRADE + b"Content-Length: 5\r\n\r\nhello",
+    ],
+)
+@run
+async def test_junk_is_refused_and_harms_nobody(junk: bytes, hasty: float) -> None:
+    async with running_server() as server, raw(server) as peer:
+        await peer.say(junk)
+        answer = await peer.rest()
+        assert answer == b"" or answer.startswith(b"HTTP/1.1 4"), answer
+        await works(server)
+
+
+@run
+async def test_a_peer_that_leaves_in_the_middle_leaves_nothing() -> None:
+    async with running_server() as server:
+        for data in (b"", b"GET /he", UPGRADE, UPGRADE + b"\r\n"):
+            async with raw(server) as peer:
+                await peer.say(data)
+                if data.endswith(b"\r\n\r\n"):
+                    await peer.head()
+                peer.writer.transport.abort()
+        await works(server)

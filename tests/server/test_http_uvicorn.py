@@ -1,0 +1,171 @@
+"""A canary: what we rely on in uvicorn is still there, and still does what we rely on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import Server, ServerState
+
+from adapters.adapter_kit import run
+from im_server import IMServer, JWTAuthenticator
+from im_server.app import _Server, listen, url_of
+from im_server.runner import Runner
+from im_server.websocket import GuardedHTTP, IMProtocol
+from peers.plain_client import PlainClient
+from server.server_kit import SECRET, token
+
+
+@contextlib.asynccontextmanager
+async def serving(tmp_path: Path) -> AsyncIterator[tuple[Server, str]]:
+    """uvicorn itself, with ours in it, in this loop."""
+    server = IMServer(
+        database=f"sqlite:///{tmp_path.as_posix()}/im.db", authenticator=JWTAuthenticator(SECRET)
+    )
+    with listen("127.0.0.1", 0) as sock:
+        ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        joined = _Server(server._uvicorn_config(), url_of(sock), ready.set_result)
+        task = asyncio.create_task(joined.serve(sockets=[sock]))
+        try:
+            yield joined, (await ready).replace("http", "ws", 1) + "/ws"
+        finally:
+            joined.should_exit = True
+            await task
+
+
+@run
+async def test_a_websocket_joins_its_connections_leaves_them_and_is_told_to_shut_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[object] = []
+    shutdown, begin = IMProtocol.shutdown, Runner.begin_shutdown
+
+    def count(protocol: IMProtocol) -> None:
+        told.append("shutdown")
+        shutdown(protocol)
+
+    def note(runner: Runner) -> None:
+        told.append("begin")
+        begin(runner)
+
+    monkeypatch.setattr(IMProtocol, "shutdown", count)
+    monkeypatch.setattr(Runner, "begin_shutdown", note)
+    async with serving(tmp_path) as (server, url):
+        connections = server.server_state.connections
+        assert connections == set()
+        async with PlainClient(url, token(1), 1) as first, PlainClient(url, token(2), 2) as second:
+            await first.login()
+            await second.login()
+            assert {type(c).__name__ for c in connections} == {IMProtocol.__name__}
+            assert len(connections) == 2
+            await first.close()
+            assert len(connections) == 1
+            server.should_exit = True
+            assert await second.wait_closed() == 1012
+        assert told[:2] == ["shutdown", "begin"] and told.count("shutdown") == 1
+    assert connections == set()
+
+
+@run
+async def test_a_request_joins_too_and_is_told_to_shut_down(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (server, url):
+        port = int(url.split(":")[2].partition("/")[0])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 OK\r\n") and b"server:" not in head.lower()
+        assert [type(c) for c in server.server_state.connections] == [GuardedHTTP]
+        server.should_exit = True
+        await reader.read()  # until it is closed
+        writer.close()
+
+
+def test_a_server_runs_in_another_thread_too(tmp_path: Path) -> None:
+    """Where no signal can be caught: uvicorn's own would raise."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        ready: asyncio.Future[str] = loop.create_future()
+        server = IMServer(
+            database=f"sqlite:///{tmp_path.as_posix()}/im.db",
+            authenticator=JWTAuthenticator(SECRET),
+        )
+        running: list[Server] = []
+
+        def say(url: str) -> None:
+            loop.call_soon_threadsafe(ready.set_result, url)
+
+        original = _Server.startup
+
+        async def startup(self: _Server, sockets: object = None) -> None:
+            running.append(self)
+            await original(self, sockets)  # type: ignore[arg-type]
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_Server, "startup", startup)
+            ended = loop.run_in_executor(None, lambda: server.run(port=0, ready=say))
+            assert (await ready).startswith("http://127.0.0.1:")
+            running[0].should_exit = True
+            await ended
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "connection_made",
+        "connection_lost",
+        "data_received",
+        "handle_websocket_upgrade",
+        "on_message_begin",
+        "on_headers_complete",
+        "on_message_complete",
+        "shutdown",
+    ],
+)
+def test_what_we_override_or_call_of_its_http_protocol_is_there(name: str) -> None:
+    assert callable(getattr(HttpToolsProtocol, name))
+
+
+def test_what_we_read_of_it_is_there(tmp_path: Path) -> None:
+    def parameters(function: object) -> set[str]:
+        return set(inspect.signature(function).parameters)  # type: ignore[arg-type]
+
+    assert {"config", "server_state", "app_state", "_loop"} <= parameters(HttpToolsProtocol)
+    assert parameters(IMProtocol) == {"config", "server_state", "app_state"}
+    state = ServerState()
+    assert state.connections == set() and state.tasks == set()
+    config = uvicorn.Config(
+        lambda: None, http=GuardedHTTP, ws=IMProtocol, lifespan="on", log_config=None
+    )
+    config.load()
+    assert config.http_protocol_class is GuardedHTTP
+    assert config.ws_protocol_class is IMProtocol
+    server = uvicorn.Server(config)
+    assert (server.started, server.should_exit) == (False, False)
+    assert isinstance(server.server_state, ServerState)
+    assert {"sockets"} <= parameters(Server.startup) and {"sockets"} <= parameters(Server.run)
+    for name in ("capture_signals", "handle_exit"):
+        assert callable(getattr(Server, name))
+    assert "response_complete" in inspect.getsource(RequestResponseCycle.__init__)
+
+
+@run
+async def test_what_its_http_protocol_holds_of_a_connection() -> None:
+    config = uvicorn.Config(lambda: None, log_config=None)
+    config.load()
+    protocol = GuardedHTTP(
+        config=config,
+        server_state=ServerState(),
+        app_state={},
+        _loop=asyncio.get_running_loop(),
+    )
+    assert protocol.loop is asyncio.get_running_loop()
+    assert not protocol._answered  # and not an error, though there is no request yet
