@@ -71,7 +71,7 @@ def _signature(function: Any) -> str:
     # annotations are strings: take the quotes off them, but not off defaults
     text = re.sub(r"(: |-> )(['\"])(.*?)\2(?=[,) ]|$)", r"\1\3", text)
     text = re.sub(r"\((self|cls)(, )?", "(", text).removesuffix(" -> None")
-    return re.sub(r"<[^>]*>", "…", text)
+    return re.sub(r"<(?:[^<>]|<[^>]*>)*>", "…", text)
 
 
 def _fields(model: type[BaseModel]) -> str:

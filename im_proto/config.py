@@ -255,6 +255,9 @@ class ServerConfig(_Frozen):
     #: envelopes in one frame
     batch: Annotated[int, Field(ge=1, le=65_536)] = 64
     content_units: Annotated[int, Field(ge=1)] = 1000
+    #: connections from one address at a time, HTTP and WebSocket; more are dropped unread. High
+    #: enough for an office behind one address, low enough that one host can't take all sockets
+    connections_per_address: Annotated[int, Field(ge=1)] = 4096
     #: unanswered sends of one client
     in_flight: Annotated[int, Field(ge=1, le=65_536)] = 256
     #: pushes to one connection beyond its ack

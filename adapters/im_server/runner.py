@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable
 from typing import Protocol
 
@@ -63,6 +63,7 @@ class Runner:
         self._worker: StoreWorker | None = None
         self._connections: dict[int, Connection] = {}
         self._names = 0
+        self._addresses: Counter[str] = Counter()
         self._inputs: deque[inp.Input] = deque()
         self._stepping = False
         self._timer: asyncio.TimerHandle | None = None
@@ -120,6 +121,19 @@ class Runner:
     def online(self) -> int:
         """How many connections are logged in."""
         return sum(self._gateway.online().values()) if self._gateway is not None else 0
+
+    def admit(self, address: str) -> bool:
+        """May one more connection from this address be accepted? Then `leave` it at its end."""
+        if self._addresses[address] >= self._config.connections_per_address:
+            return False
+        self._addresses[address] += 1
+        return True
+
+    def leave(self, address: str) -> None:
+        """A connection from this address is gone."""
+        self._addresses[address] -= 1
+        if not self._addresses[address]:
+            del self._addresses[address]
 
     # ------------------------------------------------------------ inputs
 

@@ -31,17 +31,29 @@ STATE_KEY = "im_runner"
 
 
 class GuardedHTTP(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1 protocol with an absolute deadline for each request, and a cap for its
-    head."""
+    """uvicorn's HTTP/1.1 protocol with an absolute deadline for each request, a cap for its head,
+    and a cap on the connections from one address."""
 
     _deadline: asyncio.TimerHandle | None = None
     _head_bytes = 0
     _in_head = True
+    #: counted by the runner, and to be given back here; None once the engine has the connection
+    _address: str | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A peer has connected: the clock runs from here."""
         super().connection_made(transport)
-        self._expect_head()
+        address = host_of(transport)
+        if self._runner.admit(address):
+            self._address = address
+            self._expect_head()
+        else:
+            transport.abort()
+
+    @property
+    def _runner(self) -> Runner:
+        runner: Runner = self.app_state[STATE_KEY]
+        return runner
 
     def data_received(self, data: bytes) -> None:
         """Count the bytes of a head before they are parsed."""
@@ -80,11 +92,14 @@ class GuardedHTTP(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The peer is gone."""
         self._stop_clock()
+        if self._address is not None:
+            self._runner.leave(self._address)
         super().connection_lost(exc)
 
     def handle_websocket_upgrade(self) -> None:
-        """Give the connection to the engine."""
+        """Give the connection to the engine, which counts it from here."""
         self._stop_clock()
+        self._address = None
         super().handle_websocket_upgrade()
 
     def _expect_head(self) -> None:
@@ -126,7 +141,7 @@ class IMProtocol(asyncio.Protocol):
         self._transport = transport
         transport.set_write_buffer_limits(high=HIGH_WATER)
         self._peers.add(self)  # type: ignore[arg-type]  # as uvicorn's own protocols do
-        self._name = self._runner.connected(self, _address(transport))
+        self._name = self._runner.connected(self, host_of(transport))
 
     def data_received(self, data: bytes) -> None:
         """Bytes came in."""
@@ -139,6 +154,8 @@ class IMProtocol(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The transport is gone."""
         self._peers.discard(self)
+        assert self._transport is not None
+        self._runner.leave(host_of(self._transport))
         self._runner.disconnected(self._name, type(exc).__name__ if exc else "end of file")
 
     def pause_writing(self) -> None:
@@ -183,6 +200,7 @@ class IMProtocol(asyncio.Protocol):
             self._transport.resume_reading()
 
 
-def _address(transport: asyncio.Transport) -> str:
+def host_of(transport: asyncio.BaseTransport) -> str:
+    """The peer's address without its port; empty for a local socket."""
     peer = transport.get_extra_info("peername")
-    return f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else ""
+    return str(peer[0]) if isinstance(peer, tuple) else ""

@@ -213,3 +213,17 @@ async def test_a_peer_that_leaves_in_the_middle_leaves_nothing() -> None:
                     await peer.head()
                 peer.writer.transport.abort()
         await works(server)
+
+
+@run
+async def test_one_address_may_have_so_many_connections_and_no_more() -> None:
+    async with running_server(connections_per_address=2) as server:
+        async with raw(server) as http, PlainClient(server.url, token(1), 1) as client:
+            await http.say(HEALTH + b"\r\n")
+            assert (await http.head()).startswith("HTTP/1.1 200")
+            assert (await client.login())["code"] == 0
+            async with raw(server) as third:
+                await third.say(HEALTH + b"\r\n")
+                assert await third.rest() == b""
+        for _ in range(3):
+            await works(server)  # each that left has made room
