@@ -1,8 +1,8 @@
 """Turns a python-statemachine class into a table, once, at import.
 
 The class is the one source: diagrams, the snapshot and this table come from it. The library's
-interpreter takes some 150 µs and 12 KB per machine; a look-up in the table takes a fraction of a
-microsecond, so an engine holds states (strings) and asks the table.
+interpreter takes hundreds of times longer than a look-up (`python benchmarks/machines.py`), and
+some kilobytes for each machine, so an engine holds states (strings) and asks the table.
 
 What a table can't say is refused here, at import, so that no machine can quietly mean more than
 its table does. The rule is an allow-list: a machine is states, events and docstrings, derived
