@@ -125,11 +125,12 @@ class AcceptUpgrade:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefuseUpgrade:
-    """Answer the upgrade request with an HTTP error."""
+    """Answer the upgrade request with an HTTP error; `retry_after` is in seconds."""
 
     connection: int
     status: int
     reason: str
+    retry_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

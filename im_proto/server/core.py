@@ -117,11 +117,15 @@ class ServerCore:
         self._timers.set(Timer.PING, self._now + self.config.heartbeat_interval)
         self._do(act.AcceptUpgrade(connection=self.connection))
 
-    def _refuse(self, status: int, reason: str) -> None:
+    def _refuse(self, status: int, reason: str, retry_after: float | None = None) -> None:
         self._to("close_started")
         self._timers.cancel(Timer.HANDSHAKE)
         self._timers.set(Timer.CLOSE, self._now + self.config.close_timeout)
-        self._do(act.RefuseUpgrade(connection=self.connection, status=status, reason=reason))
+        self._do(
+            act.RefuseUpgrade(
+                connection=self.connection, status=status, reason=reason, retry_after=retry_after
+            )
+        )
         self._do(act.CloseTransport(connection=self.connection))
 
     # ------------------------------------------------------------ what comes in
@@ -356,6 +360,9 @@ class ServerCore:
         self._do(act.SendPing(connection=self.connection, payload=payload))
 
     def _on_end(self, end: talk.End) -> None:
+        if self.state == "handshaking":
+            self._refuse(503, end.reason, wire_seconds(end.retry_after))
+            return
         if self._login.extended and self.state in ("online", "draining"):
             self._say(
                 Kick(
@@ -388,9 +395,6 @@ class ServerCore:
     def _end(self, code: int, reason: str, *, tell_hub: bool = True) -> None:
         """Send a close frame; the peer's close, or the timer, ends the transport."""
         if self.state in ("closing", "closed"):
-            return
-        if self.state == "handshaking":
-            self._refuse(503, reason)
             return
         self._flush()
         if tell_hub:

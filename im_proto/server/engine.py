@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -130,9 +131,15 @@ class ServerEngine:
             elif isinstance(action, act.AcceptUpgrade):
                 self._write(done, self._framing.accept(headers=_CAPABLE))
             elif isinstance(action, act.RefuseUpgrade):
-                self._write(done, self._framing.reject(action.status, reason=action.reason))
+                self._write(done, self._reject(action))
             else:
                 done.append(action)
+
+    def _reject(self, refusal: act.RefuseUpgrade) -> bytes:
+        headers: tuple[tuple[str, str], ...] = ()
+        if refusal.retry_after is not None:  # whole seconds (RFC 9110 section 10.2.3)
+            headers = (("Retry-After", str(math.ceil(refusal.retry_after))),)
+        return self._framing.reject(refusal.status, reason=refusal.reason, headers=headers)
 
     def _write(self, done: list[Action], data: bytes) -> None:
         """Neighbouring writes are one write."""

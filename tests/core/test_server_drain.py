@@ -92,10 +92,11 @@ def test_new_connections_are_turned_away_while_draining() -> None:
     one = kit.user(1)
     kit.holding = True
     one.chat(1, 2, "m1")
-    kit.do(Shutdown())
+    kit.do(Shutdown(retry_after=1.5))
     for _ in range(2):  # while the store works, and after it
         late = kit.peer(upgrade=False)
         assert late.http.startswith(b"HTTP/1.1 503") and late.ended == "closed"
+        assert b"\r\nRetry-After: 2\r\n" in late.http
         kit.release()
     assert one.code == 1012
 

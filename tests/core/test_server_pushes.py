@@ -75,6 +75,15 @@ def test_an_unknown_device_starts_where_the_configuration_says() -> None:
     assert peer.contents == ["m6"]
 
 
+def test_what_a_first_login_passed_over_stays_passed_over() -> None:
+    """Also for a device that leaves before it has acknowledged anything."""
+    kit = filled(5, first_login="latest")
+    kit.user(2).lose()
+    kit.wait(1)
+    kit.user(1).chat(6, 2, "m6")
+    assert kit.user(2).contents == ["m6"]
+
+
 def test_resume_without_seq_is_ignored() -> None:
     peer = filled(3).user(2, capabilities=["batch"], **resume(2))
     assert "resume" not in peer.data and peer.contents == some(1, 3)
