@@ -1,17 +1,14 @@
 """One connection at the server, on whole text frames: `ServerCore`.
 
 It reads the peer's messages, answers what it can answer alone (heartbeats, bad forms), asks the
-hub for the rest, and keeps this connection's deadlines. It stores nothing.
+hub for the rest. It stores nothing; its deadlines and its end are those of `connection.py`.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from ..config import ServerConfig
 from ..errors import LocalProtocolError
-from ..machines import SERVER_CONNECTION
-from ..timers import GRACE, Timers
 from ..wire import (
     AuthRequest,
     AuthResponse,
@@ -24,11 +21,9 @@ from ..wire import (
     ChatSendResponse,
     ChatSendToAll,
     ChatSendToOne,
-    Dialect,
     HeartbeatRequest,
     HeartbeatResponse,
     Incoming,
-    Invocation,
     Kick,
     Malformed,
     Message,
@@ -37,18 +32,18 @@ from ..wire import (
     check_content,
     codes,
 )
-from ..wire.packing import pack
 from . import actions as act
 from . import inputs as inp
 from . import talk
-from .login import Login, wire_seconds
-from .timers import JUDGES, PROOF_PACE, Timer
+from .connection import Connection
+from .login import wire_seconds
+from .timers import Timer
 
 #: Characters of a reason that an authenticator gives.
 MAX_REASON: Final = 200
 
 
-class ServerCore:
+class ServerCore(Connection):
     """See the module.
 
     Args:
@@ -57,29 +52,6 @@ class ServerCore:
         now: seconds on a monotonic clock; the same clock as in every later call.
         wall_offset: wall clock minus `now`, in seconds.
     """
-
-    def __init__(
-        self, connection: int, config: ServerConfig, *, now: float, wall_offset: float
-    ) -> None:
-        self.connection = connection
-        self.config = config
-        self.state = SERVER_CONNECTION.initial
-        self.wall_offset = wall_offset
-        self._now = now
-        self._out: list[act.CoreAction] = []
-        self._envelopes: list[str] = []
-        self._dialect: Dialect = Invocation("server")
-        self._timers: Timers[Timer] = Timers(JUDGES)
-        self._timers.set(Timer.HANDSHAKE, now + config.handshake_timeout)
-        self._heard = now
-        self._login = Login(config)
-        self._pushed = 0
-        #: the seq that the ping which is out will prove; 0: none is out
-        self._proving = 0
-        self._proved_at = now - PROOF_PACE
-        self._acked = 0
-        self._paused = False
-        self._blocked = False
 
     def step(self, *events: inp.CoreInput, now: float) -> list[act.CoreAction]:
         """Take inputs that belong together; return what is to be done about them, in order.
@@ -97,36 +69,6 @@ class ServerCore:
         self._flush()
         out, self._out = self._out, []
         return out
-
-    def next_deadline(self) -> float | None:
-        """When to call `step(TimePassed())` at the latest."""
-        return self._timers.next()
-
-    # ------------------------------------------------------------ the upgrade
-
-    def _on_upgrade(self, asked: inp.UpgradeAsked) -> None:
-        path = asked.target.partition("?")[0]
-        if path != self.config.path:
-            self._refuse(404, f"no WebSocket at this path; it is at {self.config.path}")
-            return
-        self._to("upgraded")
-        self._timers.cancel(Timer.HANDSHAKE)
-        self._timers.set(Timer.AUTH, self._now + self.config.auth_timeout)
-        self._life()
-        self._timers.set(Timer.IDLE, self._now + self._idle_after)
-        self._timers.set(Timer.PING, self._now + self.config.heartbeat_interval)
-        self._do(act.AcceptUpgrade(connection=self.connection))
-
-    def _refuse(self, status: int, reason: str, retry_after: float | None = None) -> None:
-        self._to("close_started")
-        self._timers.cancel(Timer.HANDSHAKE)
-        self._timers.set(Timer.CLOSE, self._now + self.config.close_timeout)
-        self._do(
-            act.RefuseUpgrade(
-                connection=self.connection, status=status, reason=reason, retry_after=retry_after
-            )
-        )
-        self._do(act.CloseTransport(connection=self.connection))
 
     # ------------------------------------------------------------ what comes in
 
@@ -211,19 +153,6 @@ class ServerCore:
                 self._timers.set(Timer.STALL, self._now + self.config.stall_timeout)
         self._tell(talk.Acknowledged(connection=self.connection, seq=seq))
 
-    def _on_partial(self, changed: inp.PartialChanged) -> None:
-        if not changed.partial:
-            self._timers.cancel(Timer.PARTIAL)
-        elif self._timers.get(Timer.PARTIAL) is None:
-            self._timers.set(Timer.PARTIAL, self._now + self.config.partial_timeout)
-
-    def _life(self) -> None:
-        self._heard = self._now
-
-    @property
-    def _idle_after(self) -> float:
-        return self.config.heartbeat_interval * self.config.idle_intervals
-
     # ------------------------------------------------------------ the log-in
 
     def _on_auth(self, request: AuthRequest) -> None:
@@ -307,16 +236,6 @@ class ServerCore:
             self._to("drain")
             self._pause(True)
 
-    def _pause(self, paused: bool) -> None:
-        """While we don't read, the peer can't be blamed for what doesn't come."""
-        pause = act.PauseReading if paused else act.ResumeReading
-        self._do(pause(connection=self.connection))
-        if self._paused and not paused:
-            self._life()
-            if self._timers.get(Timer.PARTIAL) is not None:
-                self._timers.set(Timer.PARTIAL, self._now + self.config.partial_timeout)
-        self._paused = paused
-
     def _on_answer(self, answer: talk.Answer) -> None:
         self._say(
             ChatSendResponse(
@@ -346,19 +265,6 @@ class ServerCore:
         if not numbered:
             self._prove()
 
-    def _prove(self) -> None:
-        """Ask a plain peer for a pong: it proves that what was pushed before has arrived."""
-        if self._proving:
-            return
-        if self._now < self._proved_at + PROOF_PACE:
-            self._timers.set(Timer.PROOF, self._proved_at + PROOF_PACE)
-            return
-        self._flush()
-        self._proving = self._pushed
-        self._proved_at = self._now
-        payload = str(self._pushed).encode()
-        self._do(act.SendPing(connection=self.connection, payload=payload))
-
     def _on_end(self, end: talk.End) -> None:
         if self.state == "handshaking":
             self._refuse(503, end.reason, wire_seconds(end.retry_after))
@@ -372,140 +278,6 @@ class ServerCore:
                 )
             )
         self._end(end.code, end.reason, tell_hub=False)
-
-    # ------------------------------------------------------------ the end
-
-    def _on_peer_closed(self, closed: inp.PeerClosed) -> None:
-        if self.state == "closing":
-            self._do(act.CloseTransport(connection=self.connection))
-            return
-        self._end(1000 if closed.code == 1005 else closed.code, "")
-        self._do(act.CloseTransport(connection=self.connection))
-
-    def _on_violation(self, violated: inp.FramingViolated) -> None:
-        if violated.handshake and self.state == "handshaking":
-            self._refuse(violated.code, violated.reason)
-        elif self.state == "closing":
-            self._do(act.AbortTransport(connection=self.connection))
-            self._gone()
-        else:
-            self._end(violated.code, violated.reason)
-            self._do(act.CloseTransport(connection=self.connection))
-
-    def _end(self, code: int, reason: str, *, tell_hub: bool = True) -> None:
-        """Send a close frame; the peer's close, or the timer, ends the transport."""
-        if self.state in ("closing", "closed"):
-            return
-        self._flush()
-        if tell_hub:
-            self._leave()
-        self._to("close_started")
-        self._timers.cancel(*Timer)
-        self._timers.set(Timer.CLOSE, self._now + self.config.close_timeout)
-        self._do(act.SendClose(connection=self.connection, code=code, reason=reason))
-        # a paused peer's close frame would never be read
-        self._do(act.ResumeReading(connection=self.connection))
-
-    def _on_lost(self, _: inp.ConnectionLost) -> None:
-        self._leave()
-        self._gone()
-
-    def _leave(self) -> None:
-        if self.state in ("logging_in", "online", "draining"):
-            self._tell(talk.Left(connection=self.connection))
-
-    def _gone(self) -> None:
-        self._to("transport_ended")
-        self._timers.cancel(*Timer)
-        self._envelopes.clear()
-
-    # ------------------------------------------------------------ time and writing
-
-    def _on_time(self, _: inp.TimePassed) -> None:
-        for timer, late in self._timers.pop_due(self._now):
-            if self.state == "closed":
-                return
-            if self.state == "closing" and timer is not Timer.CLOSE:
-                continue  # due together with the one that closed
-            if late:
-                # it was us who slept: read the socket once before the peer is judged
-                self._timers.set(timer, self._now + GRACE)
-            else:
-                self._on_deadline(timer)
-
-    def _on_deadline(self, timer: Timer) -> None:
-        config = self.config
-        if timer is Timer.PING:
-            due = self._heard + config.heartbeat_interval
-            if due <= self._now:
-                self._do(act.SendPing(connection=self.connection))
-                due = self._now + config.heartbeat_interval
-            self._timers.set(Timer.PING, due)
-        elif timer is Timer.PROOF:
-            self._prove()
-        elif timer is Timer.IDLE:
-            if self._paused:
-                self._life()
-            if self._heard + self._idle_after > self._now:
-                self._timers.set(Timer.IDLE, self._heard + self._idle_after)
-            else:
-                self._abort()
-        elif timer is Timer.HANDSHAKE:
-            self._refuse(408, "the upgrade request took too long")
-        elif timer is Timer.AUTH:
-            self._end(4002, "no log-in in time")
-        elif timer is Timer.PARTIAL and self._paused:
-            self._timers.set(Timer.PARTIAL, self._now + config.partial_timeout)
-        elif timer is Timer.PARTIAL:
-            self._end(1008, "half a message, and then nothing")
-        elif timer is Timer.STALL:
-            self._end(4008, "neither an ack nor room to write")
-        elif timer is Timer.CLOSE:
-            self._abort()
-
-    def _abort(self) -> None:
-        self._leave()
-        self._do(act.AbortTransport(connection=self.connection))
-        self._gone()
-
-    def _on_write_blocked(self, _: inp.WriteBlocked) -> None:
-        self._blocked = True
-        if self.state in ("online", "draining"):
-            self._stall()
-
-    def _stall(self) -> None:
-        self._timers.set(Timer.STALL, self._now + self.config.stall_timeout)
-        self._tell(talk.WritingBlocked(connection=self.connection, blocked=True))
-
-    def _on_write_ready(self, _: inp.WriteReady) -> None:
-        self._blocked = False
-        if self.state in ("online", "draining"):
-            self._timers.cancel(Timer.STALL)
-            self._tell(talk.WritingBlocked(connection=self.connection, blocked=False))
-
-    def _say(self, message: Message) -> None:
-        self._envelopes.append(self._dialect.encode(message))
-
-    def _flush(self, *, alone: bool = False) -> None:
-        if not self._envelopes:
-            return
-        envelopes, self._envelopes = self._envelopes, []
-        batch = self._login.peer_batch if self.state in ("online", "draining") and not alone else 1
-        for frame in pack(envelopes, batch=batch, frame_bytes=self._login.peer_frame_bytes):
-            self._do(act.SendText(connection=self.connection, text=self._dialect.join(frame)))
-
-    def _tell(self, what: talk.ToHub) -> None:
-        self._do(act.TellHub(talk=what))
-
-    def _do(self, action: act.CoreAction) -> None:
-        self._out.append(action)
-
-    def _to(self, event: str) -> None:
-        self.state = SERVER_CONNECTION.next(self.state, event)
-
-    @property
-    def _wall_ms(self) -> int:
-        return int((self._now + self.wall_offset) * 1000)
 
 
 _HANDLERS: Final[dict[type, Any]] = {

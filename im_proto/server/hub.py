@@ -30,6 +30,7 @@ from .records import (
     Unstorable,
 )
 from .resume import start_of
+from .roster import Roster
 from .session import Session
 
 #: Entries of a mailbox in one read.
@@ -90,9 +91,7 @@ class Hub:
         self._out: list[HubOutput] = []
         self._requests = 0
         self._commits = Commits(config.commit_batch)
-        self._sessions: dict[int, Session] = {}
-        self._by_user: dict[UserId, dict[int, Session]] = {}
-        self._devices: dict[tuple[UserId, str], Session] = {}
+        self._roster = Roster()
         self._logins: dict[int, _Asked] = {}
         self._reads: dict[int, int] = {}
         self._timers: Timers[HubTimer] = Timers(frozenset())
@@ -117,7 +116,7 @@ class Hub:
 
     def online(self) -> dict[UserId, int]:
         """Who is logged in, with how many connections."""
-        return {user: len(sessions) for user, sessions in self._by_user.items()}
+        return self._roster.online()
 
     @property
     def wall_ms(self) -> int:
@@ -149,7 +148,7 @@ class Hub:
         if self._draining is not None:
             self._tell(asked.connection, self._going_down())
             return
-        newer = self._devices.get((asked.user, asked.device))
+        newer = self._roster.of_device(asked.user, asked.device)
         if newer is not None:  # what is left after `_replace`: the store's answers crossed
             self._tell(asked.connection, self._lost_to(newer.generation, login.generation))
             return
@@ -172,10 +171,7 @@ class Hub:
             sent=start.base,
             acked=start.base,
         )
-        self._sessions[asked.connection] = session
-        self._by_user.setdefault(asked.user, {})[asked.connection] = session
-        if asked.device != PLAIN:
-            self._devices[asked.user, asked.device] = session
+        self._roster.add(session)
         self._tell(
             asked.connection,
             talk.LoggedIn(
@@ -190,10 +186,10 @@ class Hub:
 
     def _replace(self, asked: talk.LoginAsked, login: Login) -> None:
         """The same device was logged in: the newer login wins (section 2, "Fencing")."""
-        old = self._devices.get((asked.user, asked.device))
+        old = self._roster.of_device(asked.user, asked.device)
         if old is None or old.generation >= login.generation:
             return
-        self._forget(old)
+        self._roster.remove(old)
         self._commits.drop(lambda connection: connection == old.connection)
         self._tell(old.connection, self._lost_to(login.generation, old.generation))
 
@@ -202,26 +198,17 @@ class Hub:
         return talk.End(code=4004, reason=f"{reason} since 1970", reconnect=False)
 
     def _on_left(self, left: talk.Left) -> None:
-        session = self._sessions.get(left.connection)
+        session = self._roster.get(left.connection)
         if session is not None:
-            self._forget(session)
+            self._roster.remove(session)
         for pending in self._logins.values():
             if pending.request.connection == left.connection:
                 pending.wanted = False
 
-    def _forget(self, session: Session) -> None:
-        del self._sessions[session.connection]
-        sessions = self._by_user[session.user]
-        del sessions[session.connection]
-        if not sessions:
-            del self._by_user[session.user]
-        if self._devices.get((session.user, session.device)) is session:
-            del self._devices[session.user, session.device]
-
     # ------------------------------------------------------------ messages in
 
     def _on_submitted(self, submitted: talk.Submitted) -> None:
-        session = self._sessions.get(submitted.connection)
+        session = self._roster.get(submitted.connection)
         if session is None:
             return
         self._commits.submit(
@@ -237,7 +224,7 @@ class Hub:
             self._tell(session.connection, talk.Pause(paused=True))
 
     def _on_broadcast(self, asked: talk.BroadcastAsked) -> None:
-        session = self._sessions.get(asked.connection)
+        session = self._roster.get(asked.connection)
         if session is None:
             return
         message = asked.message
@@ -255,7 +242,7 @@ class Hub:
         push = talk.PushUnstored(
             from_user=session.user, msg_id=message.msg_id, content=message.content, timestamp=at
         )
-        for other in self._sessions.values():
+        for other in self._roster.all():
             if other.user != session.user:
                 self._tell(other.connection, push)
         self._tell(
@@ -289,7 +276,7 @@ class Hub:
                 woken[result.to_user] = result.seq
         self._commits.resubmit(stale)
         for user, head in woken.items():
-            for session in self._by_user.get(user, {}).values():
+            for session in self._roster.of_user(user):
                 session.head = max(session.head, head)
                 self._pump(session)
 
@@ -304,7 +291,7 @@ class Hub:
         newer = [
             session
             for connection in waiters
-            if (session := self._sessions.get(connection)) is not None
+            if (session := self._roster.get(connection)) is not None
         ]
         if not newer:
             return
@@ -313,14 +300,14 @@ class Hub:
             stale.append((submission, generation, [session.connection for session in newer]))
             return
         for session in newer:  # the newer login is at another gateway
-            self._forget(session)
+            self._roster.remove(session)
             self._tell(
                 session.connection,
                 talk.End(code=4004, reason="this device logged in elsewhere", reconnect=False),
             )
 
     def _answer(self, connection: int, answer: talk.Answer) -> None:
-        session = self._sessions.get(connection)
+        session = self._roster.get(connection)
         if session is None:
             return
         session.unanswered -= 1
@@ -339,9 +326,9 @@ class Hub:
             return
         reader = self._reads.pop(failed.request, None)
         if reader is not None:
-            session = self._sessions.get(reader)
+            session = self._roster.get(reader)
             if session is not None and session.reading == failed.request:
-                self._forget(session)
+                self._roster.remove(session)
                 self._tell(reader, end)
             return
         submissions = self._commits.committed(failed.request, failed=True)
@@ -352,9 +339,9 @@ class Hub:
         hit = {c for submission in submissions for c in self._commits.waiters(submission.key)}
         self._commits.drop(lambda connection: connection in hit)
         for connection in sorted(hit):
-            session = self._sessions.get(connection)
+            session = self._roster.get(connection)
             if session is not None:
-                self._forget(session)
+                self._roster.remove(session)
                 self._tell(connection, end)
 
     # ------------------------------------------------------------ messages out
@@ -375,7 +362,7 @@ class Hub:
             )
 
     def _on_read(self, done: ReadDone) -> None:
-        session = self._sessions.get(self._reads.pop(done.request, -1))
+        session = self._roster.get(self._reads.pop(done.request, -1))
         if session is None or session.reading != done.request:
             return
         session.read(done.entries, done.head)
@@ -384,7 +371,7 @@ class Hub:
         self._pump(session)
 
     def _on_ack(self, ack: talk.Acknowledged) -> None:
-        session = self._sessions.get(ack.connection)
+        session = self._roster.get(ack.connection)
         if session is None or ack.seq == session.acked:
             return
         wrong = session.acknowledge(ack.seq)
@@ -395,7 +382,7 @@ class Hub:
         self._pump(session)
 
     def _on_sync(self, asked: talk.SyncAsked) -> None:
-        session = self._sessions.get(asked.connection)
+        session = self._roster.get(asked.connection)
         if session is None:
             return
         recovered = session.rewind(asked.after)
@@ -409,7 +396,7 @@ class Hub:
         self._pump(session)
 
     def _violated(self, session: Session, reason: str) -> None:
-        self._forget(session)
+        self._roster.remove(session)
         self._tell(session.connection, talk.End(code=1008, reason=reason))
 
     def _move(self, user: UserId, device: str, generation: int, seq: int) -> None:
@@ -418,7 +405,7 @@ class Hub:
             self._timers.set(HubTimer.CURSORS, self._now + CURSOR_DELAY)
 
     def _on_blocked(self, changed: talk.WritingBlocked) -> None:
-        session = self._sessions.get(changed.connection)
+        session = self._roster.get(changed.connection)
         if session is not None:
             session.blocked = changed.blocked
             self._pump(session)
@@ -435,7 +422,7 @@ class Hub:
             return
         self._draining = asked
         self._timers.set(HubTimer.DRAIN, self._now + self.config.drain_timeout)
-        for session in self._sessions.values():
+        for session in self._roster.all():
             self._tell(session.connection, talk.Drain())
 
     def _check_drained(self) -> None:
@@ -448,8 +435,8 @@ class Hub:
             return
         self._drained = True
         self._timers.cancel(HubTimer.DRAIN, HubTimer.CURSORS)
-        for session in list(self._sessions.values()):
-            self._forget(session)
+        for session in self._roster.all():
+            self._roster.remove(session)
             self._tell(session.connection, self._going_down())
         self._out.append(Drained())
 

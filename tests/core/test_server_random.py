@@ -258,7 +258,7 @@ class Chaos:
                 break
         hub, commits = self.gateway.hub, self.gateway.hub._commits
         assert not self.gateway.engines and not self.gateway._armed and not self.gateway._heap
-        assert not hub._sessions and not hub._by_user and not hub._devices
+        assert not hub._roster.all() and not hub._roster.online() and not hub._roster._devices
         assert not hub._logins and not hub._reads
         assert commits.idle and not commits._pending and not commits._waiters
         assert self.gateway.next_deadline() is None
