@@ -74,7 +74,8 @@ def _fence() -> list[_Patch]:
     desk: Any = commit._Desk
 
     def let_live(self: Any, asked: Any, login: Login) -> None:
-        self._devices.pop((asked.user, asked.device), None)  # and the older session goes on
+        # the older session goes on beside the new one
+        self._roster._devices.pop((asked.user, asked.device), None)
 
     return [
         (hub.Hub, "_replace", let_live),
