@@ -19,8 +19,10 @@ from pydantic import (
     model_validator,
 )
 
+from .errors import LocalProtocolError
+from .handshake import check_own
 from .wire import UserId, user_id
-from .wire.types import DeviceId
+from .wire.types import DeviceId, is_token
 
 #: A duration in seconds that must pass.
 Positive = Annotated[float, Field(gt=0, le=86_400 * 366)]
@@ -104,9 +106,21 @@ def _check_url(url: str) -> str:
 
 
 def _check_token(token: TokenSource) -> TokenSource:
-    if isinstance(token, str) and not 0 < len(token) <= 8192:
-        raise ValueError("token has 1 to 8192 characters")
+    if isinstance(token, str) and not is_token(token):
+        raise ValueError("token has 1 to 8192 characters, and is text")
     return token
+
+
+def _as_pairs(headers: object) -> object:
+    return tuple(headers.items()) if isinstance(headers, Mapping) else headers
+
+
+def _check_headers(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    try:
+        check_own(headers)
+    except LocalProtocolError as error:
+        raise ValueError(str(error)) from None
+    return headers
 
 
 class ClientConfig(_Frozen):
@@ -134,7 +148,12 @@ class ClientConfig(_Frozen):
     #: server starts at the oldest message it holds
     device_id: DeviceId | None = None
     #: extra headers of the upgrade request; values never show in a repr
-    headers: Annotated[tuple[tuple[str, str], ...], Field(repr=False)] = ()
+    headers: Annotated[
+        tuple[tuple[str, str], ...],
+        BeforeValidator(_as_pairs),
+        AfterValidator(_check_headers),
+        Field(repr=False),
+    ] = ()
     #: unanswered messages at a time, all conversations together; the server may want fewer
     in_flight: Annotated[int, Field(ge=1, le=65_536)] = 64
     #: messages that may wait; one more fails with QUEUE_FULL
@@ -155,7 +174,7 @@ class ClientConfig(_Frozen):
     @property
     def secure(self) -> bool:
         """Is it wss?"""
-        return self.ws_url.startswith("wss:")
+        return urlsplit(self.ws_url).scheme == "wss"
 
     @property
     def host(self) -> str:
@@ -251,10 +270,10 @@ class ServerConfig(_Frozen):
     #: what a draining server waits for its last commits
     drain_timeout: Positive = 10.0
     #: the largest message of a client, in bytes
-    message_bytes: Annotated[int, Field(ge=1024)] = 65_536
+    message_bytes: Annotated[int, Field(ge=1024, le=2**31)] = 65_536
     #: envelopes in one frame
     batch: Annotated[int, Field(ge=1, le=65_536)] = 64
-    content_units: Annotated[int, Field(ge=1)] = 1000
+    content_units: Annotated[int, Field(ge=1, le=2**31)] = 1000
     #: connections from one address at a time, HTTP and WebSocket; more are dropped unread. High
     #: enough for an office behind one address, low enough that one host can't take all sockets
     connections_per_address: Annotated[int, Field(ge=1)] = 4096

@@ -166,8 +166,9 @@ class IMClient:
     ) -> SentMessage:
         """Send a message; returns when the server has accepted it.
 
-        It waits as long as it takes, over lost links, also while there is no connection.
-        Cancelling the wait, or its timeout, does not withdraw the message; `sent.cancel()` does.
+        It waits as long as it takes, over lost links, also while there is no connection, but not
+        for a client that has given up. Cancelling the wait, or its timeout, does not withdraw the
+        message; `sent.cancel()` does.
 
         Args:
             to_user_id: whom it is for.
@@ -180,14 +181,18 @@ class IMClient:
         Raises:
             IMError: QUEUE_FULL and MESSAGE_FORMAT_ERROR, and nothing was queued;
                 MESSAGE_SEND_FAILED, SERVER_ERROR, IN_DOUBT, MESSAGE_CANCELLED, with the message as
-                `error.sent`; MESSAGE_TIMEOUT, with a message that is still on its way.
+                `error.sent`; MESSAGE_TIMEOUT, with a message that is still on its way. When the
+                client has given up, the error that it gave up over: before, and nothing was
+                queued; or meanwhile, with a message that goes out after connect().
         """
+        if self._life.gave_up is not None:
+            raise self._life.gave_up.with_traceback(None)
         sent = self.queue_message(to_user_id, content, message_type, session_id)
         if timeout is None:
-            return await sent
+            return await sent.accepted()
         try:
             async with asyncio.timeout(timeout):
-                return await sent
+                return await sent.accepted()
         except TimeoutError:
             if sent.done:
                 return await sent
@@ -397,6 +402,9 @@ class IMClient:
                 self._reception.logged_in()
             case ev.ErrorOccurred():
                 self._life.trouble(event.error, another_way=event.another_way)
+                if event.error.terminal:
+                    for waiting in list(self._pending.values()):
+                        waiting.give_up(event.error)
             case ev.StateChanged():
                 if event.current.status is not ev.Status.DISCONNECTED:
                     self._life.trying()

@@ -7,7 +7,9 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from im_proto.client.events import Event
+from im_proto.errors import IMError
 from im_proto.wire import UserId
+from im_runtime import MessageError
 from im_runtime import SentMessage as _SentMessage
 
 
@@ -18,7 +20,7 @@ class SentMessage(_SentMessage):
     it failed. Any number of tasks may await it, at any time; cancelling an await withdraws nothing.
     """
 
-    __slots__ = ("_cancel", "_waiters")
+    __slots__ = ("_callers", "_cancel", "_waiters")
 
     def __init__(
         self,
@@ -33,6 +35,8 @@ class SentMessage(_SentMessage):
         super().__init__(ref, to_user_id, content, message_type, session_id)
         self._cancel = cancel
         self._waiters: set[asyncio.Future[None]] = set()
+        #: those in send_message(), who do not wait for a client that has given up
+        self._callers: set[asyncio.Future[None]] = set()
 
     def cancel(self) -> bool:
         """Withdraw it; True if it will not be sent.
@@ -57,7 +61,24 @@ class SentMessage(_SentMessage):
         """Take in what the engine tells of it. Not for applications."""
         done = super().apply(event)
         if done:
-            for waiter in self._waiters:
+            for waiter in self._waiters | self._callers:
                 if not waiter.done():
                     waiter.set_result(None)
         return done
+
+    async def accepted(self) -> SentMessage:
+        """As `await sent`, but it ends as well when the client gives up. Not for applications."""
+        if not self.done:
+            caller = asyncio.get_running_loop().create_future()
+            self._callers.add(caller)
+            try:
+                await caller
+            finally:
+                self._callers.discard(caller)
+        return await self
+
+    def give_up(self, error: IMError) -> None:
+        """The client has given up; the message stays queued. Not for applications."""
+        for caller in self._callers:
+            if not caller.done():
+                caller.set_exception(MessageError.of(error, self))

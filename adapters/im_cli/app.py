@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -125,8 +126,9 @@ def serve(
         server.run(host=host, port=port, ready=_listening)
     except StoreError as error:
         fail(str(error))
-    except OSError as error:
-        fail(f"can't listen on {host}:{port}: {error.strerror or error}", "choose another --port")
+    except (OSError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or error
+        fail(f"can't listen on {host}:{port}: {why}", "choose another --host or --port")
 
 
 def _listening(url: str) -> None:
@@ -157,7 +159,8 @@ def token(
     user: Annotated[str, typer.Argument(metavar="USER", help="Whose token: a number or a name.")],
     secret: Secret = "",
     expires_in: Annotated[
-        float, typer.Option(help="Seconds until it is no longer good; 0 for never.", min=0)
+        float,
+        typer.Option(help="Seconds until it is no longer good; 0 for never.", min=0, max=1e10),
     ] = 86_400.0,
     role: Annotated[
         list[str] | None, typer.Option(help="A role, e.g. broadcast. May be given again.")
@@ -215,6 +218,12 @@ def _run(work: chatting.Work) -> None:
         raise typer.Exit(130) from None
     except IMError as error:
         fail(str(error), chatting.hint(error))
+    except BrokenPipeError:
+        # nobody reads any more; Python would say so once more when it flushes at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(1) from None
+    except OSError as error:
+        fail(f"can't write: {error.strerror or error}")
 
 
 @app.command()
@@ -247,7 +256,10 @@ def send(
     """Send a message, and return when the server has accepted it."""
     config = _config(url, user, token, secret)
     lines = [" ".join(text)] if text else [line.rstrip("\n") for line in sys.stdin]
-    _run(chatting.send(config, to, [line for line in lines if line.strip()], timeout, json))
+    lines = [line for line in lines if line.strip()]
+    if not lines:
+        fail("there is nothing to send", "im send --user 1 --to 2 hello", code=2)
+    _run(chatting.send(config, to, lines, timeout, json))
 
 
 @app.command()

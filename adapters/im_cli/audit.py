@@ -163,7 +163,7 @@ def _read_log(path: Path) -> _Log:
                 log = _Log(path, str(entry["user"]))
             else:
                 _note(log, entry)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:  # a TypeError: a list where a text should be
             if not last:
                 raise AuditError(f"{path}, line {number}: {error}") from error
             truncated = True

@@ -41,6 +41,14 @@ def config(url: str, user: str, token: str, device: str | None = None) -> Client
 
 def hint(error: IMError) -> str:
     """What may help."""
+    if error.server_code in (400, 404, 426):
+        return "there is a server, but no WebSocket at this path; ours has it at /ws"
+    if "--dev" in (error.server_text or ""):
+        return "leave --token and --secret out, or start the server with --secret"
+    if "another user" in (error.server_text or ""):
+        return "--user names somebody else than the token does"
+    if error.server_code == 4004:
+        return "another client with this device id logged in: another `im` of this user is open"
     return _HINTS.get(error.code, "")
 
 
@@ -86,10 +94,20 @@ async def listen(client_config: ClientConfig, as_json: bool, count: int) -> None
 
     async def show(message: Message) -> None:
         nonlocal seen
-        if seen == count != 0:
+        if seen == count != 0 or gone:
             # not printed, so not acknowledged: it comes again at the next log-in
             await asyncio.Event().wait()
+        try:
+            write(message)
+        except OSError as error:  # nobody reads any more, as behind `| head`
+            gone.append(error)
+            enough.set()
+            raise
         seen += 1
+        if seen == count:
+            enough.set()
+
+    def write(message: Message) -> None:
         if as_json:
             _json(
                 {
@@ -103,11 +121,10 @@ async def listen(client_config: ClientConfig, as_json: bool, count: int) -> None
             )
         else:
             _print_message(message)
-        if seen == count:
-            enough.set()
 
     client = IMClient(client_config)
     ended: list[IMError] = []
+    gone: list[OSError] = []
 
     def failed(error: IMError) -> None:
         if error.terminal:
@@ -119,6 +136,8 @@ async def listen(client_config: ClientConfig, as_json: bool, count: int) -> None
         client.set_callbacks(state_changed=_say_state)
     async with client:
         await enough.wait()
+    if gone:
+        raise gone[0]
     if ended:
         raise ended[0]
 
@@ -127,19 +146,27 @@ async def chat(client_config: ClientConfig, to: str) -> None:
     """Lines in, lines out, until the end of the input.
 
     Raises:
-        IMError: the first connection failed.
+        IMError: the first connection failed, the client gave up, or messages are left unsent.
     """
     client = IMClient(client_config)
+    lines = _lines()
+    ended: list[IMError] = []
+
+    async def failed(error: IMError) -> None:  # on the loop, where the queue is
+        if error.terminal:
+            ended.append(error)
+            lines.put_nowait(None)
+
     client.set_callbacks(
         state_changed=_say_state,
         message_received=_print_message,
         message_failed=_say_unsent,
+        error=failed,
     )
     async with client:
         you = f"you are {client_config.user_id}; write to {to}, Ctrl-D ends"
         console.print(you, markup=False, style="dim")
         pending: list[SentMessage] = []
-        lines = _lines()
         while (line := await lines.get()) is not None:
             if not line.strip():
                 continue
@@ -148,12 +175,14 @@ async def chat(client_config: ClientConfig, to: str) -> None:
             except IMError as error:
                 _say_unsent(error)
             pending = [sent for sent in pending if not sent.done]
-        if pending:
+        if pending and not ended:
             console.print(f"[dim]waiting for {len(pending)} unanswered messages …[/]")
             await asyncio.wait([asyncio.ensure_future(_end(sent)) for sent in pending], timeout=5)
-            unsent = sum(not sent.done for sent in pending)
-            if unsent:
-                console.print(f"[red]{unsent} messages were not accepted[/]")
+        unsent = sum(not sent.done for sent in pending)
+    if ended:
+        raise ended[0]
+    if unsent:
+        raise IMError(IMErrorCode.MESSAGE_TIMEOUT, f"{unsent} messages were not accepted")
 
 
 def _say_unsent(error: IMError) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -97,11 +97,10 @@ def conclude(
         result: what has happened.
         verdict: the auditor's.
         options: what had to happen.
-        error: why the run was broken off; what is undelivered then is not lost.
+        error: why the run was broken off.
         gave_up: which client has ended by itself, and why; none has to.
     """
-    judged = replace(verdict, lost=0) if error else verdict
-    if not judged.kept or result.failed or gave_up:
+    if not verdict.kept or result.failed or gave_up:
         result.verdict, result.exit_code = "broken", 1
         result.reasons = [gave_up, *verdict.problems]
         if result.failed:
@@ -109,8 +108,6 @@ def conclude(
         result.reasons.append(error)
     else:
         result.reasons = [error, *_unproved(result, options)]
-        if error and result.lost:
-            result.reasons.append(f"{result.lost} accepted messages were still on their way")
         if any(result.reasons):
             result.verdict, result.exit_code = "nothing proved", 2
         else:

@@ -10,7 +10,7 @@ import logging
 import time
 from collections import Counter, deque
 from collections.abc import Awaitable
-from typing import Protocol
+from typing import Final, Protocol
 
 from im_proto.config import ServerConfig
 from im_proto.server import Gateway
@@ -23,6 +23,8 @@ from .tokens import Authenticator, Identity, TokenRefusedError
 from .writer import StoreWorker
 
 logger = logging.getLogger(__name__)
+#: Seconds that the wall clock may have moved against the loop's before the gateway is told.
+_CLOCK_SLACK: Final = 0.05
 
 
 class Connection(Protocol):
@@ -66,6 +68,7 @@ class Runner:
         self._addresses: Counter[str] = Counter()
         self._inputs: deque[inp.Input] = deque()
         self._stepping = False
+        self._wall_offset = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._asking: set[asyncio.Task[None]] = set()
         self._drained: asyncio.Event | None = None
@@ -90,7 +93,9 @@ class Runner:
         loop = self._loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self.open_store)
         self._drained = asyncio.Event()
-        self._gateway = Gateway(self._config, now=loop.time(), wall=time.time())
+        wall = time.time()
+        self._wall_offset = wall - loop.time()
+        self._gateway = Gateway(self._config, now=loop.time(), wall=wall)
         self._worker = StoreWorker(self._store, self._from_worker)
 
     async def stop(self) -> None:
@@ -156,12 +161,21 @@ class Runner:
             return
         self._stepping = True
         try:
+            self._look_at_the_clock(self._loop)
             while self._inputs:
                 for action in self._gateway.step(self._inputs.popleft(), self._loop.time()):
                     self._carry_out(action)
         finally:
             self._stepping = False
-        self._arm()
+            self._arm()
+
+    def _look_at_the_clock(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The wall clock is set now and then, and goes on while the machine sleeps."""
+        wall = time.time()
+        offset = wall - loop.time()
+        if abs(offset - self._wall_offset) > _CLOCK_SLACK:
+            self._wall_offset = offset
+            self._inputs.appendleft(inp.WallClock(wall=wall))
 
     def _from_worker(self, answer: inp.StoreInput) -> None:
         assert self._loop is not None
@@ -176,6 +190,8 @@ class Runner:
         elif isinstance(action, act.Drained):
             assert self._drained is not None
             self._drained.set()
+        elif isinstance(action, act.EngineFailed):
+            logger.error("a bug: connection %d ends", action.connection, exc_info=action.error)
         else:
             connection = self._connections.get(action.connection)
             if connection is not None:

@@ -306,9 +306,18 @@ class ClientCore(Lifecycle):
     # ------------------------------------------------------------ time
 
     def _on_time(self, _: inp.TimePassed) -> None:
+        transport = self.transport
         for timer, late in self.timers.pop_due(self.fx.now):
-            # an earlier one of this round may have ended the link that this one was about
-            if timer not in OF_THE_LINK or self.connection not in ("disconnected", "closing"):
+            # an earlier one of this round may have ended the link that this one was about, or
+            # have opened another
+            same = self.transport == transport
+            if timer is Timer.CLOSE:
+                wanted = same and self.connection == "closing"
+            elif timer in OF_THE_LINK:
+                wanted = same and self.connection not in ("disconnected", "closing")
+            else:
+                wanted = True
+            if wanted:
                 self._on_deadline(timer, late=late)
 
     def _on_deadline(self, timer: Timer, *, late: bool) -> None:
@@ -322,6 +331,8 @@ class ClientCore(Lifecycle):
             self._beat(self.liveness.unanswered(late=late))
         elif timer is Timer.ACK:
             self._in_trouble(self.sending.ack_overdue(self.liveness.timeout, late=late))
+        elif timer is Timer.ACK_OUT:
+            self.receiving.acknowledge(at_once=True)
         elif timer is Timer.RETRY:
             self.sending.retry_due()
         elif timer is Timer.CLOSE:

@@ -22,6 +22,7 @@ from ..wire import (
     verdict_of_http,
 )
 from ..wire.closes import AUTH_REFUSALS
+from ..wire.types import is_token
 from . import actions as act
 from . import events as ev
 from . import inputs as inp
@@ -111,8 +112,8 @@ class Lifecycle:
         self._tell_disconnected(None)
 
     def _on_update_token(self, update: inp.UpdateToken) -> None:
-        if not 0 < len(update.token) <= 8192:
-            raise LocalProtocolError("UpdateToken: a token has 1 to 8192 characters")
+        if not is_token(update.token):
+            raise LocalProtocolError("UpdateToken: a token has 1 to 8192 characters, and is text")
         self.login.replace(update.token)
         if self.login.state == "fetching_token":
             self.timers.cancel(Timer.TOKEN)
@@ -167,8 +168,8 @@ class Lifecycle:
     def _on_token_ready(self, ready: inp.TokenReady) -> None:
         if not self._fetching(ready.request):
             return
-        if not 0 < len(ready.token) <= 8192:
-            self._token_failed("it returned an empty or overlong token")
+        if not is_token(ready.token):
+            self._token_failed("it returned no token of 1 to 8192 characters of text")
             return
         self.timers.cancel(Timer.TOKEN)
         self.login.take(ready.token)

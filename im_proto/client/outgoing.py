@@ -18,6 +18,7 @@ class Outgoing:
 
     __slots__ = (
         "content",
+        "errors",
         "message_type",
         "msg_id",
         "not_before",
@@ -28,6 +29,8 @@ class Outgoing:
         "session_id",
         "state",
         "to_user",
+        "unsure",
+        "unsure_sends",
     )
 
     def __init__(
@@ -49,6 +52,12 @@ class Outgoing:
         self.state = DELIVERY.initial
         #: how often it was handed to a transport
         self.sends = 0
+        #: how often to a server that might take it twice
+        self.unsure_sends = 0
+        #: how often a server failed on it, and said so
+        self.errors = 0
+        #: a link was lost while it was unanswered: it may have arrived
+        self.unsure = False
         self.sent_at = 0.0
         #: a plain server asked for patience until then
         self.not_before: float | None = None
@@ -111,6 +120,10 @@ class Outbox:
         """What is in flight, the oldest first."""
         return iter(self._in_flight.values())
 
+    def all_unsure(self) -> list[Outgoing]:
+        """What may have arrived over a link that is gone, and waits to go out again."""
+        return [m for m in self._by_ref.values() if m.unsure and m.state == "unconfirmed"]
+
     @property
     def oldest(self) -> Outgoing | None:
         """The message that has been in flight longest."""
@@ -167,6 +180,7 @@ class Outbox:
     def retry(self, message: Outgoing, not_before: float | None) -> None:
         """Back to the front of its conversation, which rests until `not_before` if there is one."""
         message.to("retry_asked")
+        message.unsure = False
         self._land(message)
         message.not_before = not_before
         self._conversations[message.to_user].waiting.appendleft(message)
@@ -177,6 +191,7 @@ class Outbox:
     def renumber(self, message: Outgoing, msg_id: int) -> None:
         """Back to the front under a new msgId (protocol.md section 2, code 40900)."""
         message.to("renumbered")
+        message.unsure = False
         self._land(message)
         message.renumbered = True
         message.msg_id = msg_id
@@ -187,6 +202,7 @@ class Outbox:
         """All that was in flight goes back to the front of its conversation, in order."""
         for message in reversed(self._in_flight.values()):
             message.to("link_lost")
+            message.unsure = True
             conversation = self._conversations[message.to_user]
             conversation.in_flight = 0
             conversation.waiting.appendleft(message)

@@ -14,6 +14,8 @@ from .timers import Timer
 
 #: Handled messages are acknowledged at once when no other is being handled, else in such steps.
 ACK_EVERY: Final = 32
+#: … and never later than so many seconds after they were handled.
+ACK_DELAY: Final = 0.2
 
 
 class Receiving:
@@ -102,6 +104,9 @@ class Receiving:
         if at_once or not inbox.unhandled or behind >= ACK_EVERY:
             inbox.acked = inbox.handled
             self._fx.say(ChatAck(seq=inbox.handled))
+            self._timers.cancel(Timer.ACK_OUT)
+        elif self._timers.get(Timer.ACK_OUT) is None:
+            self._timers.set(Timer.ACK_OUT, self._fx.now + ACK_DELAY)
 
     def _repair(self, push: ChatRedirectToUser) -> Trouble | None:
         """A hole: ask once; without progress reconnect; then go on without (section 2)."""

@@ -12,6 +12,7 @@ from ..config import ClientConfig
 from ..errors import IMError, IMErrorCode, LocalProtocolError
 from ..timers import Timers
 from ..wire import (
+    MAX_ID,
     Blame,
     ChatError,
     ChatSendResponse,
@@ -69,18 +70,9 @@ class Sending:
                 f"{len(self.outbox)} messages wait already (max_queue); wait for some to end",
             )
         try:
+            to_user = user_id(send.to_user)
+            _check_form(send)
             check_content(send.content, self.content_units)
-            ChatSendToOne(  # all other bounds of the wire
-                msg_id=1,
-                to_user=(to_user := user_id(send.to_user)),
-                content="",
-                session_id=send.session_id,
-                message_type=send.message_type,
-            )
-            if not 0 < len(send.message_type) <= 64 or "\x00" in send.message_type:
-                raise ValueError("message_type has 1 to 64 characters")
-            if send.session_id is not None and not 0 < send.session_id < 2**63:
-                raise ValueError("session_id is between 1 and 2^63-1")
         except ValueError as error:
             raise IMError(IMErrorCode.MESSAGE_FORMAT_ERROR, str(error)) from None
         self.outbox.add(
@@ -120,6 +112,9 @@ class Sending:
         self._highest_id = max(self._highest_id, last_id)
         self.outbox.per_conversation = None if idempotent else 1
         self.outbox.relist()
+        if not idempotent and not self._config.resend_when_unsure:
+            # they went to a server that knows the identity of a send; this one doesn't
+            self._end_in_doubt(self.outbox.all_unsure())
 
     def offline(self, blame: Blame) -> None:
         """The link is gone. What was unanswered goes out again, or ends."""
@@ -141,6 +136,7 @@ class Sending:
         if not self.blocked:
             while message := self.outbox.take(fx.now, window=self._window):
                 fx.counters.retransmitted += message.sends > 1
+                message.unsure_sends += not self.idempotent
                 fx.say(
                     ChatSendToOne.model_construct(
                         msg_id=message.msg_id,
@@ -226,10 +222,11 @@ class Sending:
             return Trouble.LOGIN_GONE
         elif kind is Outcome.CONFLICT and not message.renumbered:
             self.outbox.renumber(message, self._draw_id())
-        elif kind is Outcome.SERVER_ERROR and message.sends < self._config.max_sends:
+        elif kind is Outcome.SERVER_ERROR and message.errors + 1 < self._config.max_sends:
+            message.errors += 1
             if self.idempotent:
                 return Trouble.RECONNECT
-            rest = base_delay(self._config.reconnect, message.sends)
+            rest = base_delay(self._config.reconnect, message.errors)
             self.outbox.retry(message, self._fx.now + rest)
         else:
             error = (
@@ -289,15 +286,23 @@ class Sending:
                 )
 
     def _doubt(self) -> None:
-        resend = self._config.resend_when_unsure
-        for message in list(self.outbox.all_unanswered()):
-            if not resend or message.sends >= self._config.max_sends:
-                self._fail(
-                    message,
-                    "certainty_lost",
-                    IMErrorCode.IN_DOUBT,
-                    "the link was lost before the server answered; it may or may not have arrived",
-                )
+        config = self._config
+        self._end_in_doubt(
+            [
+                message
+                for message in self.outbox.all_unanswered()
+                if not config.resend_when_unsure or message.unsure_sends >= config.max_sends
+            ]
+        )
+
+    def _end_in_doubt(self, messages: list[Outgoing]) -> None:
+        for message in messages:
+            self._fail(
+                message,
+                "certainty_lost",
+                IMErrorCode.IN_DOUBT,
+                "the link was lost before the server answered; it may or may not have arrived",
+            )
 
     def _fail(
         self,
@@ -340,3 +345,19 @@ class Sending:
             self._timers.cancel(Timer.RETRY)
         else:
             self._timers.set(Timer.RETRY, wake)
+
+
+def _check_form(send: Send) -> None:
+    """Types and bounds of all but content and recipient: the application may say anything.
+
+    Raises:
+        ValueError: names what is wrong.
+    """
+    if type(send.content) is not str:
+        raise ValueError(f"content is a str, not {type(send.content).__name__}")
+    kind: object = send.message_type
+    session: object = send.session_id
+    if not isinstance(kind, str) or not 0 < len(kind) <= 64 or not kind.isprintable():
+        raise ValueError("message_type has 1 to 64 printable characters")
+    if session is not None and (type(session) is not int or not 0 < session <= MAX_ID):
+        raise ValueError("session_id is an int between 1 and 2^63-1")

@@ -27,6 +27,8 @@ class Timer(StrEnum):
     """The oldest message in flight is unanswered."""
     RETRY = "the next try of a message"
     """A plain server answered a message with a server error."""
+    ACK_OUT = "handled messages to be acknowledged"
+    """The application has handled messages while others are still being handled."""
     SYNC = "the repair of a hole"
     """SYNC_REQUEST is out."""
     RECONNECT = "the next attempt"
@@ -54,6 +56,7 @@ OF_THE_LINK: Final = (
     Timer.HEARTBEAT_ANSWER,
     Timer.PARTIAL,
     Timer.ACK,
+    Timer.ACK_OUT,
     Timer.SYNC,
 )
 

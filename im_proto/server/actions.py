@@ -106,11 +106,19 @@ class Drained:
     """The shutdown is complete: all that was accepted is answered, every connection is gone."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineFailed:
+    """A bug of ours was met at this connection, which ends by it: log it. No answer is needed."""
+
+    connection: int
+    error: Exception
+
+
 ConnectionAction = (
     SendBytes | CloseTransport | AbortTransport | PauseReading | ResumeReading | Authenticate
 )
 HubAction = StoreCommit | StoreLogin | StoreRead | Drained
-Action = ConnectionAction | HubAction
+Action = ConnectionAction | HubAction | EngineFailed
 
 
 # ---- actions of ServerCore only

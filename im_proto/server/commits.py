@@ -148,6 +148,22 @@ class Commits:
                 self._unpend(submission)
         self._queue = kept
 
+    def outdate(self, user: UserId, device: str, generation: int) -> None:
+        """Forget what older logins of a device have queued: it can only be fenced.
+
+        Left in the queue, a re-send of the newer login would join it and be overtaken by what
+        follows (protocol.md section 2, "Order").
+        """
+        kept: deque[Submission] = deque()
+        for submission in self._queue:
+            same = (submission.sender, submission.device) == (user, device)
+            if same and submission.generation < generation:
+                del self._waiters[submission.key]
+                self._unpend(submission)
+            else:
+                kept.append(submission)
+        self._queue = kept
+
     def _unpend(self, submission: Submission) -> None:
         identity = (submission.sender, submission.device, submission.msg_id)
         pending = self._pending.get(identity)

@@ -121,10 +121,18 @@ class Connection:
         if self._now < self._proved_at + PROOF_PACE:
             self._timers.set(Timer.PROOF, self._proved_at + PROOF_PACE)
             return
-        self._flush()
-        self._proving = self._pushed
-        self._proved_at = self._now
-        payload = str(self._pushed).encode()
+        self._ping()
+
+    def _ping(self) -> None:
+        """Any ping to a plain peer asks for proof: of several it may answer the newest only
+        (RFC 6455 section 5.5.3)."""
+        payload = b""
+        plain = self.state == "online" and "seq" not in self._login.granted
+        if plain and self._pushed > self._acked:
+            self._flush()
+            self._proving = self._pushed
+            self._proved_at = self._now
+            payload = str(self._pushed).encode()
         self._do(act.SendPing(connection=self.connection, payload=payload))
 
     # ------------------------------------------------------------ the end
@@ -197,7 +205,7 @@ class Connection:
         if timer is Timer.PING:
             due = self._heard + config.heartbeat_interval
             if due <= self._now:
-                self._do(act.SendPing(connection=self.connection))
+                self._ping()
                 due = self._now + config.heartbeat_interval
             self._timers.set(Timer.PING, due)
         elif timer is Timer.PROOF:

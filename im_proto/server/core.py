@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ..errors import LocalProtocolError
+from ..errors import LocalProtocolError, printable
 from ..wire import (
     AuthRequest,
     AuthResponse,
@@ -38,9 +38,6 @@ from . import talk
 from .connection import Connection
 from .login import wire_seconds
 from .timers import Timer
-
-#: Characters of a reason that an authenticator gives.
-MAX_REASON: Final = 200
 
 
 class ServerCore(Connection):
@@ -133,7 +130,9 @@ class ServerCore(Connection):
 
     def _on_control(self, control: inp.ControlReceived) -> None:
         self._life()
-        if control.pong is None or self.state != "online" or "seq" in self._login.granted:
+        if control.pong is None or "seq" in self._login.granted:
+            return
+        if self.state not in ("online", "draining"):
             return
         # a plain peer's ack: the bytes before our ping have arrived (section 1, "Plain clients")
         if control.pong.isdigit() and len(control.pong) <= 19:
@@ -141,7 +140,7 @@ class ServerCore(Connection):
             # anything else is nobody's ack: a pong may come unasked (RFC 6455 section 5.5.3)
             if self._acked < seq <= self._pushed:
                 self._acknowledged(seq)
-            if seq == self._proving:
+            if 0 < self._proving <= seq:
                 self._proving = 0
                 if seq < self._pushed:
                     self._prove()
@@ -181,7 +180,8 @@ class ServerCore(Connection):
     def _refuse_login(self, code: int, reason: str) -> None:
         if not -(2**31) <= code < 2**31:  # an authenticator's own number, not of the wire
             code = codes.SERVER_ERROR
-        self._say(AuthResponse(code=code, message=reason[:MAX_REASON]))
+        reason = printable(str(reason))
+        self._say(AuthResponse(code=code, message=reason))
         if codes.outcome(code) is codes.Outcome.SERVER_ERROR:
             self._end(1013, "the authenticator is unavailable")
         else:

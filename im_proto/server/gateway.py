@@ -32,9 +32,14 @@ class Gateway:
         config: limits and timeouts.
         now: seconds on a monotonic clock; the same clock as in every later call.
         wall: seconds since 1970 at `now`.
+        strict: let an exception in a connection's engine out, for tests; else it ends that
+            connection alone, and is told by EngineFailed.
     """
 
-    def __init__(self, config: ServerConfig, *, now: float, wall: float) -> None:
+    def __init__(
+        self, config: ServerConfig, *, now: float, wall: float, strict: bool = False
+    ) -> None:
+        self._strict = strict
         self.config = config
         self.hub = h.Hub(config, now=now, wall=wall)
         self.engines: dict[int, ServerEngine] = {}
@@ -128,7 +133,19 @@ class Gateway:
         engine = self.engines.get(connection)
         if engine is None:
             return
-        for action in engine.step(*events, now=now):
+        try:
+            actions = engine.step(*events, now=now)
+        except Exception as error:
+            if self._strict:
+                raise
+            # a bug of ours ends the one connection that it is met at, and is told
+            del self.engines[connection]
+            self._armed.pop(connection, None)
+            self._work.append(talk.Left(connection=connection))
+            out.append(act.EngineFailed(connection=connection, error=error))
+            out.append(act.AbortTransport(connection=connection))
+            return
+        for action in actions:
             if isinstance(action, act.TellHub):
                 self._work.append(action.talk)
             else:

@@ -142,6 +142,7 @@ class Hub:
             return
         asked, login = pending.request, stored.login
         if asked.device != PLAIN:
+            self._commits.outdate(asked.user, asked.device, login.generation)
             self._replace(asked, login)
         if not pending.wanted:
             return
@@ -156,8 +157,9 @@ class Hub:
         if moved is not None:  # acknowledged here, and not written when the store looked
             login = replace(login, cursor=max(moved, login.cursor or 0))
         start = start_of(login, asked.resume if asked.numbered else None, self.config.first_login)
-        if login.cursor is None and start.base >= login.oldest:
-            # what a first login passes over stays passed over, though nothing is acked yet
+        if start.base >= login.oldest and start.base > (login.cursor or 0):
+            # what a first login passes over stays passed over, though nothing is acked yet; and
+            # what a resuming client has handled is as good as acknowledged
             self._move(asked.user, asked.device, login.generation, start.base)
         session = Session(
             connection=asked.connection,
@@ -190,7 +192,6 @@ class Hub:
         if old is None or old.generation >= login.generation:
             return
         self._roster.remove(old)
-        self._commits.drop(lambda connection: connection == old.connection)
         self._tell(old.connection, self._lost_to(login.generation, old.generation))
 
     def _lost_to(self, winner: int, loser: int) -> talk.End:
@@ -290,14 +291,14 @@ class Hub:
         goes again under that login; nobody else is answered."""
         newer = [
             session
-            for connection in waiters
+            for connection in dict.fromkeys(waiters)
             if (session := self._roster.get(connection)) is not None
         ]
         if not newer:
             return
         generation = max(session.generation for session in newer)
         if generation > submission.generation:
-            stale.append((submission, generation, [session.connection for session in newer]))
+            stale.append((submission, generation, waiters))
             return
         for session in newer:  # the newer login is at another gateway
             self._roster.remove(session)

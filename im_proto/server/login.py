@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ..config import ServerConfig
+from ..errors import printable
 from ..wire import (
     AuthData,
     AuthRequest,
@@ -90,7 +91,7 @@ class Login:
         """AUTH_RESPONSE; strict in what is sent, so a plain peer gets nothing of section 2."""
         verified, config = self._verified, self._config
         assert verified is not None
-        username = verified.username or str(self._user)
+        username = printable(verified.username or str(self._user))
         data = AuthData(user_id=self._user, username=username)
         if self.extended:
             numbered = "seq" in self.granted
@@ -123,4 +124,6 @@ class Login:
 
 def wire_seconds(seconds: float | None) -> float | None:
     """A duration that somebody else has drawn up, in the bounds of the wire."""
-    return None if seconds is None else min(max(seconds, 0.0), MAX_SECONDS)
+    if seconds is None or seconds != seconds:  # not a number
+        return None
+    return min(max(seconds, 0.0), MAX_SECONDS)

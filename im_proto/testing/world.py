@@ -201,7 +201,7 @@ class World:
     def start_server(self) -> None:
         """Start, with what the store has kept."""
         self._life += 1
-        self.gateway = Gateway(self.config, now=self.now, wall=self.wall)
+        self.gateway = Gateway(self.config, now=self.now, wall=self.wall, strict=True)
 
     def kill_server(self) -> None:
         """SIGKILL: connections are reset, what was not committed is lost."""

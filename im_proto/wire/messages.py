@@ -89,24 +89,33 @@ class ServerLimits(WireModel):
     dedupe_seconds: Seconds = 604_800.0
 
 
+_Lenient = WrapValidator(_none_if_bad)
+
+
 class AuthData(WireModel):
-    """What the server says of the log-in. All but the user is section 2."""
+    """What the server says of the log-in. All but the user is section 2.
+
+    A plain server may use any of these keys for something of its own, so what can't be read is
+    as good as absent.
+    """
 
     user_id: LenientUserId = None
     username: LenientText = None
-    device_id: Annotated[DeviceId | None, WrapValidator(_none_if_bad)] = None
-    capabilities: Annotated[list[Capability], Field(max_length=32)] | None = None
+    device_id: Annotated[DeviceId | None, _Lenient] = None
+    capabilities: Annotated[Annotated[list[Capability], Field(max_length=32)] | None, _Lenient] = (
+        None
+    )
     server_time: Millis = None
-    expires_in: Seconds | None = None
-    last_msg_id: IdOrZero | None = None
-    resume: Literal["recovered", "reset"] | None = None
-    epoch: Epoch | None = None
+    expires_in: Annotated[Seconds | None, _Lenient] = None
+    last_msg_id: Annotated[IdOrZero | None, _Lenient] = None
+    resume: Annotated[Literal["recovered", "reset"] | None, _Lenient] = None
+    epoch: Annotated[Epoch | None, _Lenient] = None
     #: after "reset": the oldest seq still held, from which the server sends
-    oldest: IdOrZero | None = None
+    oldest: Annotated[IdOrZero | None, _Lenient] = None
     #: where the pushes of this connection go on: the first is the next one
-    seq: IdOrZero | None = None
-    heartbeat: HeartbeatHint | None = None
-    limits: ServerLimits | None = None
+    seq: Annotated[IdOrZero | None, _Lenient] = None
+    heartbeat: Annotated[HeartbeatHint | None, _Lenient] = None
+    limits: Annotated[ServerLimits | None, _Lenient] = None
 
 
 def _object_or_none(value: object) -> object:

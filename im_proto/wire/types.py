@@ -27,6 +27,7 @@ MAX_ID: Final = 2**63 - 1
 MAX_SAFE_INTEGER: Final = 2**53 - 1
 MAX_TEXT: Final = 65_536
 MAX_USER_NAME: Final = 128
+MAX_TOKEN: Final = 8192
 MAX_SECONDS: Final = 86_400.0 * 366
 
 #: White space and line ends as ECMAScript's String.prototype.trim() knows them.
@@ -64,6 +65,16 @@ def user_id(value: object) -> UserId:
     raise ValueError("a user id is an integer or a string")
 
 
+def is_token(token: object) -> bool:
+    """May it stand in AUTH_REQUEST: 1 to 8192 characters that are text?"""
+    return isinstance(token, str) and 0 < len(token) <= MAX_TOKEN and is_text(token)
+
+
+def is_text(value: str) -> bool:
+    """Can it be written as UTF-8, that is, does it hold no lone surrogate?"""
+    return value.isascii() or not any("\ud800" <= c <= "\udfff" for c in value)
+
+
 def content_units(content: str) -> int:
     """The length that the limit counts: UTF-16 units after trimming as JavaScript trims."""
     trimmed = content.strip(_JS_TRIM)
@@ -82,7 +93,7 @@ def check_content(content: str, limit: int) -> None:
     """
     if "\x00" in content:
         raise ValueError("content holds a NUL character, which databases refuse")
-    if not content.isascii() and any("\ud800" <= c <= "\udfff" for c in content):
+    if not is_text(content):
         raise ValueError("content holds a lone surrogate, which is not text")
     units = content_units(content)
     if units == 0:
@@ -153,7 +164,7 @@ MessageType = Annotated[
 LenientMessageType = Annotated[MessageType | None, WrapValidator(_none_if_bad)]
 LenientId = Annotated[Id | None, WrapValidator(_none_if_bad)]
 LenientUserId = Annotated[WireUserId | None, WrapValidator(_none_if_bad)]
-Token = Annotated[str, StringConstraints(min_length=1, max_length=8192)]
+Token = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TOKEN)]
 DeviceId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")]
 Epoch = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")]
 

@@ -132,9 +132,9 @@ async def test_what_is_refused_goes_to_stderr_with_exit_1() -> None:
         path = await send("x", IM_URL=url + "x", IM_SECRET=SECRET)
         for ended, says, hint in (
             (other, "TOKEN_INVALID", "the same --secret"),
-            (mine, "another user's", "the same --secret"),
+            (mine, "another user's", "--user names somebody else"),
             (long, "MESSAGE_FORMAT_ERROR", ""),
-            (path, "404", ""),
+            (path, "404", "ours has it at /ws"),
         ):
             assert (ended.code, ended.out) == (1, ""), ended
             first, *rest = ended.err.splitlines()

@@ -43,7 +43,7 @@ class Kit:
     def __init__(self, **config: Any) -> None:
         self.now = START
         self.config = ServerConfig(**config)
-        self.gateway = Gateway(self.config, now=START, wall=WALL)
+        self.gateway = Gateway(self.config, now=START, wall=WALL, strict=True)
         self.store = MemoryStore()
         self.peers: dict[int, Peer] = {}
         self.holding = False

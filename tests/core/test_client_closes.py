@@ -335,3 +335,13 @@ def test_a_close_with_nothing_unanswered_blames_nobody() -> None:
     ref = d.send("new")
     d.login().answer(ref)
     assert d.accepted() == [ref]
+
+
+def test_deadlines_of_one_round_do_not_touch_a_transport_that_an_earlier_one_opened() -> None:
+    """A laptop that slept over the end of a link: RECONNECT and CLOSE are due together."""
+    d = Driver().login_ours().close(1012, gone=False)
+    d.stall(60)
+    assert d.core.connection == "opening" and d.core.reconnect == "attempting"
+    assert d.core.next_deadline() is not None
+    d.login_ours()
+    assert d.status == "AUTHENTICATED"

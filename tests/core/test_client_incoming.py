@@ -331,3 +331,15 @@ def test_a_frame_that_can_not_be_read_ends_the_link_and_never_raises(text: str) 
     assert d.core.reconnect == "waiting"
     assert d.of(ev.ProtocolViolation)[0].close_code in (1002, 1007)
     assert d.of(act.SendClose)[0].code in (1002, 1007)
+
+
+def test_what_is_handled_is_acknowledged_soon_though_another_is_being_handled() -> None:
+    d = Driver().login_ours()
+    for seq in range(1, 6):
+        d.push(seq)
+    d.forget().handle(1, 2, 3, 4)
+    assert d.said("CHAT_ACK_REQUEST") == []  # not one frame for each
+    d.pass_time(0.2)
+    assert d.said("CHAT_ACK_REQUEST") == [{"seq": 4}]
+    d.forget().pass_time(5)
+    assert d.said("CHAT_ACK_REQUEST") == []

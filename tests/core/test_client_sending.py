@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from core.client_kit import WALL, Driver
@@ -375,3 +377,45 @@ def test_cancel_after_that_is_refused_and_changes_nothing(when: str) -> None:
     if when == "link lost":
         d.forget().login_ours()
         assert d.chats() == ["kept"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"message_type": "\ud83d"},
+        {"message_type": None},
+        {"message_type": "a\nb"},
+        {"content": 5},
+        {"content": None},
+        {"session_id": "12"},
+        {"session_id": True},
+        {"session_id": 2**63},
+    ],
+    ids=str,
+)
+def test_what_no_server_takes_is_refused_before_anything_changes(wrong: dict[str, Any]) -> None:
+    d = Driver().login_ours()
+    fields: dict[str, Any] = {"ref": 1, "to_user": 2, "content": "x"} | wrong
+    with pytest.raises(IMError) as caught:
+        d.do(inp.Send(**fields))
+    assert caught.value.code == "MESSAGE_FORMAT_ERROR"
+    d.send("fine")
+    assert d.chats() == ["fine"]
+
+
+def test_what_may_have_arrived_is_not_sent_again_at_most_once_by_another_server() -> None:
+    d = Driver(resend_when_unsure=False).login_ours()
+    ref = d.send("A")
+    d.lose().forget().login()  # a server that knows no identity of a send
+    assert d.chats() == []
+    assert d.failed() == {ref: "IN_DOUBT"}
+
+
+def test_losses_to_a_server_that_knows_identities_use_up_no_tries() -> None:
+    d = Driver(max_sends=2)
+    d.login_ours()
+    ref = d.send("A")
+    for _ in range(5):
+        d.lose().login_ours()
+    d.lose().forget().login()
+    assert d.chats() == ["A"] and ref not in d.failed()

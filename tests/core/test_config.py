@@ -247,3 +247,26 @@ def test_the_servers_defaults_hold_together() -> None:
 def test_a_mistake_in_the_servers_is_told_too(fields: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match=next(iter(fields))):
         ServerConfig(**fields)
+
+
+def test_the_scheme_may_be_written_in_any_case_and_stays_secure() -> None:
+    config = ClientConfig(ws_url="WSS://h/ws", token="t", user_id=1)
+    assert config.secure and config.port == 443
+
+
+@pytest.mark.parametrize(
+    "headers", [{"X": "https://x "}, {"Host": "x"}, {"X": "ü"}, {"a b": "x"}, {"X": "a\r\nb"}]
+)
+def test_headers_are_checked_when_they_are_given(headers: dict[str, str]) -> None:
+    with pytest.raises(ValidationError):
+        ClientConfig(ws_url="ws://h/ws", token="t", user_id=1, headers=headers)
+
+
+def test_headers_may_be_a_mapping() -> None:
+    config = ClientConfig(ws_url="ws://h/ws", token="t", user_id=1, headers={"X-Trace": "1"})
+    assert config.headers == (("X-Trace", "1"),)
+
+
+def test_a_token_is_text() -> None:
+    with pytest.raises(ValidationError):
+        ClientConfig(ws_url="ws://h/ws", token="a\udcff", user_id=1)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from core.server_kit import Kit
+from core.server_kit import FULL, Kit
+from im_proto.server.actions import StoreCommit
 from im_proto.server.inputs import Committed
 from im_proto.server.records import Fenced
 
@@ -154,3 +155,56 @@ def test_a_late_answer_of_the_store_changes_nothing() -> None:
         kit.do(kit.store.commit(commit))
     kit.do(Committed(request=999, results=()))
     assert one.messages == before and kit.gateway.online() == {1: 1}
+
+
+def test_what_an_older_login_queued_is_not_joined_by_the_newer_one() -> None:
+    """It would come back fenced, and be overtaken by what follows in the same commit."""
+    kit = Kit()
+    old = kit.user(1)
+    kit.holding = True
+    old.chat(1, 2, "m1")  # with the store
+    old.chat(2, 2, "m2")
+    new = kit.peer()
+    new.login(1, **FULL)  # behind it
+    kit.answer()  # m1 is in, m2 goes to the store, behind the login
+    old.chat(3, 2, "m3")
+    old.chat(4, 2, "m4")
+    old.lose()
+    kit.answer()  # the login
+    for n in (2, 3, 4, 5):
+        new.chat(n, 2, f"m{n}")
+    kit.release()
+    assert [content for _, content in kit.stored] == ["m1", "m2", "m3", "m4", "m5"]
+    assert [answer["msgId"] for answer in new.answers] == [2, 3, 4, 5]
+
+
+def test_a_queue_of_an_older_login_that_is_longer_than_a_batch_keeps_the_order() -> None:
+    kit = Kit(commit_batch=2)
+    old = kit.user(1)
+    kit.holding = True
+    for n in range(1, 7):
+        old.chat(n, 2, f"m{n}")
+    old.lose()
+    new = kit.peer()
+    new.login(1, **FULL)
+    kit.answer()
+    kit.answer()
+    for n in range(2, 8):
+        new.chat(n, 2, f"m{n}")
+    kit.release()
+    assert [content for _, content in kit.stored] == [f"m{n}" for n in range(1, 8)]
+    assert [answer["msgId"] for answer in new.answers] == [2, 3, 4, 5, 6, 7]
+
+
+def test_a_connection_that_waits_twice_for_a_fenced_message_is_ended_once() -> None:
+    """Fenced by a login at another gateway."""
+    kit = Kit()
+    peer = kit.user(1)
+    kit.holding = True
+    peer.chat(1, 2, "a")
+    peer.chat(1, 2, "a")
+    commit = kit.held.popleft()
+    assert isinstance(commit, StoreCommit)
+    fenced = Fenced(key=commit.submissions[0].key)
+    kit.do(Committed(request=commit.request, results=(fenced,)))
+    assert peer.code == 4004

@@ -235,3 +235,34 @@ def test_extensions_without_a_device_are_served_as_a_tab() -> None:
     kit.plain(1)
     kit.user(2).chat(1, 1, "m1")
     assert peer.close is None and peer.contents == ["m1"] and len(peer.pings) == 1
+
+
+def test_a_peer_that_answers_only_the_newest_ping_is_not_forgotten() -> None:
+    """RFC 6455 section 5.5.3 allows it: a keep-alive ping may hide the one that asks for proof."""
+    kit = Kit()
+    other, peer = kit.user(2), kit.plain(1)
+    peer.ponging = False
+    other.chat(1, 1, "m1")
+    kit.wait(35)
+    assert len(peer.pings) == 2
+    peer.pong(peer.pings[-1])
+    peer.ponging = True
+    for n in range(2, 700):
+        other.chat(n, 1, f"m{n}")
+        kit.wait(0.2)
+    assert len(peer.pushes) == 699 and kit.cursor(1, device="") is not None
+    kit.wait(1)
+    assert kit.cursor(1, device="") == 699
+
+
+def test_what_a_plain_peer_proves_during_a_drain_counts() -> None:
+    kit = Kit()
+    other, peer = kit.user(2), kit.plain(1)
+    peer.ponging = False
+    other.chat(1, 1, "m1")
+    kit.holding = True
+    other.chat(2, 1, "m2")
+    kit.do(Shutdown())
+    peer.pong(peer.pings[-1])
+    kit.release()
+    assert kit.cursor(1, device="") == 1

@@ -259,3 +259,13 @@ def test_a_message_to_oneself_arrives() -> None:
     peer = kit.user(1)
     peer.chat(1, 1, "note")
     assert peer.contents == ["note"] and len(peer.answers) == 1
+
+
+def test_what_a_resuming_client_has_handled_is_remembered_for_its_device() -> None:
+    """It was handled while the link was down, so no ack on the new link will say it."""
+    kit = filled(5)
+    kit.user(2).lose()
+    kit.user(2, **resume(3)).lose()
+    kit.wait(1)
+    assert kit.cursor(2) == 3
+    assert kit.user(2).contents == some(4, 5)

@@ -33,7 +33,7 @@ class Chaos:
 
     def __init__(self) -> None:
         self.now = START
-        self.gateway = Gateway(CONFIG, now=START, wall=WALL)
+        self.gateway = Gateway(CONFIG, now=START, wall=WALL, strict=True)
         self.store = MemoryStore()
         self.framings: dict[int, Framing] = {}
         self.gone: set[int] = set()

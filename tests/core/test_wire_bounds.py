@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from pydantic.alias_generators import to_snake
 
 from im_proto.wire import (
     CLIENT_MESSAGES,
@@ -109,6 +110,14 @@ def test_each_bound_is_where_it_is_said(
         assert isinstance(read(kind, field, value), Message), (field, str(value)[:40])
     for value in outside:
         bad = read(kind, field, value)
+        if kind == AuthResponse.kind and field.startswith("data."):
+            # of a plain server it may be something of its own: as good as absent
+            assert isinstance(bad, AuthResponse) and bad.data is not None
+            assert getattr(bad.data, to_snake(field.split(".")[1])) is None, (
+                field,
+                str(value)[:40],
+            )
+            continue
         assert isinstance(bad, Malformed), (field, str(value)[:40])
         assert bad.reason.startswith(field.split(".")[0]), bad
 
