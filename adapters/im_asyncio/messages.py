@@ -27,6 +27,9 @@ class Messages(AsyncIterator[Message]):
     was left by `break`, is not. It is offered again by the next `messages()`, and by the server to
     this user's next connection. `acknowledge()` says earlier that it is done.
 
+    Keep the iterator: `anext(client.messages())` twice gives the same message twice, as each new
+    iterator starts at what is not acknowledged.
+
     After `disconnect()` it ends; only what a plain server has sent before, and would not send
     again, still comes. It goes on over lost links. When the client has given up, it raises that
     IMError.

@@ -170,3 +170,41 @@ async def test_not_even_a_verbose_server_prints_a_token(tmp_path: Path) -> None:
         ended = await server.wait()
         assert ended.code == 0 and "private" not in ended.said
         tells_no_secret(ended)
+
+
+@patient
+async def test_a_listener_that_nobody_reads_any_more_ends() -> None:
+    """As in `im listen --json | head -1`."""
+    async with running_server() as server:
+        me = {"IM_URL": server.url, "IM_SECRET": SECRET}
+        sent = await im("send", "--user", "1", "--to", "2", "one", **me)
+        assert sent.code == 0
+        process = await spawn("listen", "--user", "2", "--json", **me)
+        assert process.stdout is not None
+        assert b"one" in await process.stdout.readline()
+        process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]
+        await im("send", "--user", "1", "--to", "2", "two", **me)
+        assert await process.wait() == 1
+        assert process.stderr is not None
+        assert await process.stderr.read() == b""
+
+
+@patient
+async def test_a_chat_whose_place_is_taken_ends_and_says_why() -> None:
+    async with running_server() as server:
+        me = {"IM_URL": server.url, "IM_SECRET": SECRET}
+        first = await spawn("chat", "--user", "7", "--to", "8", **me)
+        assert first.stdout is not None
+        assert b"you are 7" in await first.stdout.readline()
+        second = await spawn("chat", "--user", "7", "--to", "8", **me)
+        assert await first.wait() == 1  # its input goes on: it ends by itself
+        assert first.stderr is not None
+        assert b"another `im` of this user" in await first.stderr.read()
+        second.kill()
+        await second.wait()
+
+
+@patient
+async def test_nothing_to_send_is_a_mistake() -> None:
+    ended = await im("send", "--user", "1", "--to", "2", "  ", IM_SECRET=SECRET)
+    assert ended.code == 2 and "nothing to send" in ended.err
