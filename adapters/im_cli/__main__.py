@@ -18,9 +18,12 @@ def main() -> None:
             file=sys.stderr,
         )
         raise SystemExit(1)
-    from .app import app
+    try:
+        from .app import app
 
-    app()
+        app()
+    except KeyboardInterrupt:  # before a command could take it
+        raise SystemExit(130) from None
 
 
 if __name__ == "__main__":

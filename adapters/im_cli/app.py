@@ -280,7 +280,9 @@ def listen(
 
 @app.command()
 def demo(
-    messages: Annotated[int, typer.Option(help="Each way.", min=1, max=1_000_000)] = 2000,
+    messages: Annotated[
+        int, typer.Option(help="Each way; ten cuts need some 300.", min=1, max=1_000_000)
+    ] = 2000,
     kills: Annotated[int, typer.Option(help="SIGKILLs of the server.", min=0)] = 2,
     cuts: Annotated[int, typer.Option(help="Cut connections.", min=0)] = 10,
     seed: Annotated[int, typer.Option(help="Of the plan of faults.")] = 1,

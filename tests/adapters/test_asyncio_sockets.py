@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import socket
 from typing import Any
@@ -145,14 +146,22 @@ async def test_cancelled_after_any_turn_no_socket_is_left(
 
 @run
 async def test_real_ones() -> None:
-    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    ended: asyncio.Queue[None] = asyncio.Queue()
+
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+        ended.put_nowait(None)
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     for host in ("127.0.0.1", "localhost"):
         (await connect(host, port)).close()
+        await ended.get()
     with pytest.raises(ConnectionRefusedError):
         await connect("127.0.0.1", closed_port())
     with pytest.raises(OSError):  # unreachable or refused, as the machine has it
         await connect("::1", closed_port())
     server.close()
     await server.wait_closed()
-    await asyncio.sleep(0.01)  # the server's side of the connections
