@@ -50,7 +50,7 @@ def test_a_port_in_use(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         result = serve("--port", str(port), path=f"sqlite:///{tmp_path}/im.db")
-    check(result, 1, f"can't listen on 127.0.0.1:{port}", "choose another --port")
+    check(result, 1, f"can't listen on 127.0.0.1:{port}", "choose another --host or --port")
     # and the file is free again
     with socket.create_server(("127.0.0.1", 0)) as taken:
         again = serve(*("--port", str(taken.getsockname()[1])), path=f"sqlite:///{tmp_path}/im.db")
