@@ -32,11 +32,13 @@ class Backoff:
     stayed good, so that a server which accepts log-ins and drops them is not hammered.
     """
 
-    __slots__ = ("_config", "_good_since", "_level", "failed", "retries")
+    __slots__ = ("_config", "_good_since", "_level", "_violations", "failed", "retries")
 
     def __init__(self, config: ReconnectConfig) -> None:
         self._config = config
         self._level = 0
+        #: links in a row that ended over a violation
+        self._violations = 0
         self._good_since: float | None = None
         #: consecutive failed attempts
         self.failed = 0
@@ -45,7 +47,7 @@ class Backoff:
 
     def start_over(self) -> None:
         """The application asked for a connection: nothing of before counts."""
-        self.failed = self.retries = self._level = 0
+        self.failed = self.retries = self._level = self._violations = 0
 
     def authenticated(self, now: float) -> None:
         """A log-in succeeded."""
@@ -57,10 +59,12 @@ class Backoff:
         self.failed += 1
 
     def link_lost(self, now: float, *, as_failed: bool) -> None:
-        """A logged-in link ended; `as_failed` keeps the delay growing all the same."""
+        """A logged-in link ended; `as_failed`: over a violation, whose delays grow from one such
+        end to the next however good the links between them were."""
         since, self._good_since = self._good_since, None
-        if since is not None and now - since >= self._config.stable_after and not as_failed:
-            self._level = 0
+        if since is not None and now - since >= self._config.stable_after:
+            self._level = self._violations if as_failed else 0
+        self._violations = self._violations + 1 if as_failed else 0
 
     @property
     def exhausted(self) -> bool:

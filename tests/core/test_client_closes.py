@@ -123,6 +123,16 @@ def test_a_violation_waits_as_after_a_failed_attempt_even_after_a_good_link(code
         assert d.delay() == expected
 
 
+@pytest.mark.parametrize("code", [*VIOLATIONS, *TOO_BIG])
+def test_failures_of_before_a_good_link_do_not_count_for_a_violation(code: int) -> None:
+    d = Driver(reconnect={"initial_delay": 1, "stable_after": 10}, heartbeat=QUIET)
+    for _ in range(6):
+        d.link().lose()
+    d.login().pass_time(100)
+    shut(d, code)
+    assert d.delay() == 1
+
+
 @pytest.mark.parametrize("code", [*AGAIN, *NOT_COUNTED, *UNKNOWN])
 def test_after_a_good_link_other_ends_start_the_delays_afresh(code: int) -> None:
     d = Driver(reconnect={"initial_delay": 1, "stable_after": 10}, heartbeat=QUIET)
