@@ -1,7 +1,7 @@
 """permessage-deflate (RFC 7692) that cannot be made to inflate without bound.
 
 Off unless asked for. wsproto's own class inflates whatever comes, loses its state when a Ping
-stands between two compressed fragments, and takes any parameter (hazards.md B.1, C.2); so what
+stands between two compressed fragments, and takes any parameter; so what
 is read from the peer is handled here, and wsproto's class gives the outgoing half.
 """
 

@@ -3,7 +3,7 @@
 Pure: no socket, clock, entropy or log. h11 reads and writes the two HTTP heads, wsproto the
 frames; neither has a limit of its own, both let other exceptions through than their own, and
 wsproto would call os.urandom. So nothing reaches them before it was measured, nothing they do
-comes out but as an event, and masks and keys come from the caller's `rng` (hazards.md B.1, B.2).
+comes out but as an event, and masks and keys come from the caller's `rng`.
 
 After a `Violation`, a `CloseFrame` or a `HandshakeRejected` a `Framing` is deaf for good.
 """

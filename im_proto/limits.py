@@ -1,4 +1,4 @@
-"""What one peer may make us hold or do before it is refused, byte level (hazards.md B.1, B.2)."""
+"""What one peer may make us hold or do before it is refused, byte level."""
 
 from __future__ import annotations
 

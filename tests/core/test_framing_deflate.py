@@ -1,4 +1,4 @@
-"""permessage-deflate (RFC 7692), bounded: hazards.md B.2 and C.2."""
+"""permessage-deflate (RFC 7692), bounded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames: each row of hazards.md B.2 that framing answers for, one test each."""
+"""Frames: what hostile input does to them, one test for each kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The opening handshake, both roles: each row of hazards.md B.1 that framing answers for."""
+"""The opening handshake, both roles: hostile input of each kind, one test each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`im_proto` is pure: no socket, clock, entropy, thread, file (hazards.md; house.md, "Rules").
+"""`im_proto` is pure: no socket, clock, entropy, thread, file.
 
 Alone, in a few seconds: `python -m pytest -q tests/core/test_purity.py`. The sources only, without
 pytest, in less than one (for `make lint`): `python tests/core/test_purity.py`.
