@@ -37,9 +37,9 @@ class Timers(Generic[K]):
 
     def cancel(self, *timers: K) -> None:
         """Forget deadlines, set or not."""
-        for timer in timers:
-            self._deadlines.pop(timer, None)
-        self._next = min(self._deadlines.values(), default=None)
+        forgotten = [self._deadlines.pop(timer, None) for timer in timers]
+        if self._next in forgotten:  # most were not set: the core cancels at every step
+            self._next = min(self._deadlines.values(), default=None)
 
     def get(self, timer: K) -> float | None:
         """When a deadline is, or None."""

@@ -388,11 +388,10 @@ class ClientCore(Lifecycle):
             self.sending.pump()
             self.receiving.acknowledge()
             self._flush()
-        state = self.state()
         told = self._told
-        if (state.status, state.reason) != (told.status, told.reason):
-            self._told = state
-            self.fx.notify(ev.StateChanged(previous=told, current=state))
+        if (self._status(), self.reason) != (told.status, told.reason):
+            self._told = self.state()
+            self.fx.notify(ev.StateChanged(previous=told, current=self._told))
 
     def _status(self) -> ev.Status:
         if self.reconnect in ("idle", "exhausted", "halted"):

@@ -89,14 +89,16 @@ class Login:
     def replace(self, token: str) -> None:
         """The application's own new token clears every doubt."""
         self.token = token
-        self._doubted = None
-        self._replacing = self._fresh = self._unproven = False
+        self._clear_doubts()
 
     def start_over(self) -> None:
         """connect() after a refusal: another token, if there is a function that gets one."""
         self.to("reset")
         if self._fetches:
             self.token = None
+        self._clear_doubts()
+
+    def _clear_doubts(self) -> None:
         self._doubted = None
         self._replacing = self._fresh = self._unproven = False
 
@@ -107,8 +109,7 @@ class Login:
         """
         if not self._fetches or self._fresh:
             return False
-        self.token = None
-        self._replacing = True
+        self._ask_for_another()
         return True
 
     def login_is_gone(self) -> bool:
@@ -117,9 +118,12 @@ class Login:
             return False
         self._doubted = self.token
         if self._fetches:
-            self.token = None
-            self._replacing = True
+            self._ask_for_another()
         return True
+
+    def _ask_for_another(self) -> None:
+        self.token = None
+        self._replacing = True
 
     def message_accepted(self) -> None:
         """The server has taken a message under this log-in: the token is good."""

@@ -5,25 +5,16 @@ The part of `ServerCore` that knows transports and time, and nothing of what mes
 
 from __future__ import annotations
 
-from typing import Final
-
 from ..config import ServerConfig
 from ..machines import SERVER_CONNECTION
 from ..timers import GRACE, Timers
-from ..wire import (
-    Dialect,
-    Invocation,
-    Message,
-)
+from ..wire import Dialect, Invocation, Message
 from ..wire.packing import pack
 from . import actions as act
 from . import inputs as inp
 from . import talk
 from .login import Login
 from .timers import JUDGES, PROOF_PACE, Timer
-
-#: Characters of a reason that an authenticator gives.
-MAX_REASON: Final = 200
 
 
 class Connection:
