@@ -116,6 +116,11 @@ class Faults:
                 await self._cut(fault, fault.cut)
         for person in self._people:
             person.cap = messages
+        # the last one counts as well: who was hit by it comes back, though all may be said
+        await self._until(
+            lambda: all(p.returns >= due for p, due in zip(self._people, self._due, strict=True)),
+            even_if_done=True,
+        )
 
     @property
     def _accepted(self) -> int:
@@ -172,7 +177,7 @@ class Faults:
         # what is queued on a live link is handed over at once; the answer takes longer than this
         await asyncio.sleep(0)
 
-    async def _until(self, condition: Callable[[], bool]) -> None:
+    async def _until(self, condition: Callable[[], bool], *, even_if_done: bool = False) -> None:
         """Wait for it, unless it can't come any more: nothing is left to be sent, or nothing moves.
 
         What follows then fails to hit anything, and says so.
@@ -180,7 +185,7 @@ class Faults:
         loop = asyncio.get_running_loop()
         give_up = loop.time() + _PATIENCE
         accepted = self._accepted
-        while not condition() and not all(person.done for person in self._people):
+        while not condition() and (even_if_done or not all(person.done for person in self._people)):
             self._server.check()
             if self._accepted != accepted:
                 accepted, give_up = self._accepted, loop.time() + _PATIENCE
