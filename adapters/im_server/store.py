@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Self, TypeVar
@@ -23,6 +23,7 @@ from im_proto.server.inputs import Committed, LoginStored, ReadDone
 from im_proto.server.records import (
     PLAIN,
     CommitResult,
+    Conflicting,
     CursorMove,
     Login,
     MailboxEntry,
@@ -195,6 +196,7 @@ class Store:
         submissions: Sequence[Submission],
         cursors: Sequence[CursorMove],
         at: int,
+        held: Iterable[decide.DeviceKey] = (),
     ) -> Sequence[CommitResult]:
         """Look up, decide and write a batch, inside a transaction.
 
@@ -203,7 +205,7 @@ class Store:
         """
         try:
             snapshot = schema.look_up(connection, decide.wanted(submissions, cursors))
-            plan = decide.plan_commit(submissions, cursors, snapshot, at)
+            plan = decide.plan_commit(submissions, cursors, snapshot, at, held=held)
             schema.write(connection, plan)
         except Exception as error:
             if _blames_an_item(error):
@@ -215,6 +217,14 @@ class Store:
     def _salvage_all(self, connection: Connection, request: StoreCommit) -> Sequence[CommitResult]:
         """A batch again, each part in a savepoint, halved until the culprits stand alone."""
         at = request.at
+        held: set[decide.DeviceKey] = set()
+
+        def apply(part: Sequence[Submission]) -> Sequence[CommitResult]:
+            results = self._apply(connection, part, (), at, held)
+            for submission, result in zip(part, results, strict=True):
+                if isinstance(result, Conflicting):
+                    held.add((submission.sender, submission.device))
+            return results
 
         def refuse(submission: Submission, reason: str) -> Sequence[CommitResult]:
             logger.error("message %d of a batch is not stored: %s", submission.key, reason)
@@ -224,12 +234,7 @@ class Store:
             logger.error("a cursor is not stored: %s", reason)
             return ()
 
-        results = _salvage(
-            connection,
-            request.submissions,
-            lambda part: self._apply(connection, part, (), at),
-            refuse,
-        )
+        results = _salvage(connection, request.submissions, apply, refuse)
         _salvage(
             connection,
             request.cursors,

@@ -22,6 +22,7 @@ class Outgoing:
         "message_type",
         "msg_id",
         "not_before",
+        "place",
         "ref",
         "renumbered",
         "sends",
@@ -50,6 +51,8 @@ class Outgoing:
         self.message_type = message_type
         self.session_id = session_id
         self.state = DELIVERY.initial
+        #: among all messages of this outbox, in the order they were given
+        self.place = 0
         #: how often it was handed to a transport
         self.sends = 0
         #: how often to a server that might take it twice
@@ -96,6 +99,7 @@ class Outbox:
         self._resting: dict[UserId, float] = {}
         #: 1 against a plain server; None: no limit per conversation
         self.per_conversation: int | None = 1
+        self._places = 0
 
     def __len__(self) -> int:
         return len(self._by_ref)
@@ -138,6 +142,8 @@ class Outbox:
 
     def add(self, message: Outgoing) -> None:
         """Take a new message, behind the others of its conversation."""
+        self._places += 1
+        message.place = self._places
         self._by_ref[message.ref] = message
         self._conversations.setdefault(message.to_user, _Conversation()).waiting.append(message)
         self._list(message.to_user)
@@ -183,7 +189,7 @@ class Outbox:
         message.unsure = False
         self._land(message)
         message.not_before = not_before
-        self._conversations[message.to_user].waiting.appendleft(message)
+        self._put_back(message)
         if not_before is not None:
             self._resting[message.to_user] = not_before
         self._list(message.to_user)
@@ -195,7 +201,7 @@ class Outbox:
         self._land(message)
         message.renumbered = True
         message.msg_id = msg_id
-        self._conversations[message.to_user].waiting.appendleft(message)
+        self._put_back(message)
         self._list(message.to_user)
 
     def link_lost(self) -> None:
@@ -203,9 +209,8 @@ class Outbox:
         for message in reversed(self._in_flight.values()):
             message.to("link_lost")
             message.unsure = True
-            conversation = self._conversations[message.to_user]
-            conversation.in_flight = 0
-            conversation.waiting.appendleft(message)
+            self._conversations[message.to_user].in_flight = 0
+            self._put_back(message)
         returned = dict.fromkeys(message.to_user for message in self._in_flight.values())
         self._in_flight.clear()
         for user in returned:
@@ -225,6 +230,16 @@ class Outbox:
         """Look at every conversation again: `per_conversation` has changed."""
         for user in self._conversations:
             self._list(user)
+
+    def _put_back(self, message: Outgoing) -> None:
+        """Where it was among the others of its conversation: at the front, or nearly so."""
+        waiting = self._conversations[message.to_user].waiting
+        before = 0
+        for other in waiting:
+            if other.place > message.place:
+                break
+            before += 1
+        waiting.insert(before, message)
 
     def _land(self, message: Outgoing) -> None:
         del self._in_flight[message.msg_id]

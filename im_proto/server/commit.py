@@ -22,6 +22,7 @@ from .records import (
     Conflicting,
     CursorMove,
     Fenced,
+    Held,
     Stored,
     Submission,
     Unstorable,
@@ -157,7 +158,12 @@ def wanted(submissions: Iterable[Submission], cursors: Iterable[CursorMove]) -> 
 
 
 def plan_commit(
-    submissions: Sequence[Submission], cursors: Iterable[CursorMove], snapshot: Snapshot, at: int
+    submissions: Sequence[Submission],
+    cursors: Iterable[CursorMove],
+    snapshot: Snapshot,
+    at: int,
+    *,
+    held: Iterable[DeviceKey] = (),
 ) -> Plan:
     """Decide about a batch, in order: what comes later sees what came earlier in the batch.
 
@@ -166,11 +172,12 @@ def plan_commit(
         cursors: acknowledgements; those that are fenced, go back or make no sense are dropped.
         snapshot: what `wanted(submissions, cursors)` asked for.
         at: the time of acceptance, in milliseconds since 1970.
+        held: devices of which a message was Conflicting earlier in this transaction.
 
     Raises:
         KeyError: the snapshot lacks the mailbox of a recipient.
     """
-    desk = _Desk(snapshot, at)
+    desk = _Desk(snapshot, at, held)
     results = tuple(desk.decide(submission) for submission in submissions)
     for move in cursors:
         desk.move(move)
@@ -204,9 +211,10 @@ def unstorable(submission: Submission) -> str | None:
 class _Desk:
     """The state of one `plan_commit`: the snapshot, and on top of it what the batch has done."""
 
-    def __init__(self, snapshot: Snapshot, at: int) -> None:
+    def __init__(self, snapshot: Snapshot, at: int, held: Iterable[DeviceKey]) -> None:
         self._snapshot = snapshot
         self._at = at
+        self._held = set(held)
         self._by_msg_id: dict[Identity, Message] = {}
         self._plain: dict[Identity, list[Message]] = {}
         self._highest: dict[UserId, int] = {}  # msg_id of this batch's messages, per sender
@@ -225,6 +233,8 @@ class _Desk:
             return Fenced(key=new.key)
         if new.device == PLAIN:
             return self._decide_plain(new)
+        if (new.sender, new.device) in self._held:
+            return Held(key=new.key)
         first = self._by_msg_id.get((new.sender, new.msg_id))
         if first is None:
             return self._accept(new, new.msg_id)
@@ -235,6 +245,7 @@ class _Desk:
             and first.session_id == new.session_id
         ):
             return _repeat(new, first)
+        self._held.add((new.sender, new.device))
         return Conflicting(key=new.key)
 
     def move(self, move: CursorMove) -> None:

@@ -6,6 +6,7 @@ and it answers them (`SendTo`), asks the store, and is told what the store has d
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
@@ -24,6 +25,7 @@ from .records import (
     Conflicting,
     CursorMove,
     Fenced,
+    Held,
     Login,
     Stored,
     Submission,
@@ -265,10 +267,15 @@ class Hub:
             return
         stale: list[tuple[Submission, int, list[int]]] = []
         woken: dict[UserId, int] = {}
+        held: dict[int, None] = {}
         for submission, result in zip(submissions, done.results, strict=True):
             waiters = self._commits.waiters(submission.key)
             if isinstance(result, Fenced):
                 self._on_fenced(submission, waiters, stale)
+                continue
+            if isinstance(result, Conflicting | Held):
+                held.update(dict.fromkeys(waiters))
+            if isinstance(result, Held):
                 continue
             answer = _answer(submission, result)
             for connection in waiters:
@@ -276,6 +283,9 @@ class Hub:
             if isinstance(result, Stored) and not result.repeat:
                 woken[result.to_user] = result.seq
         self._commits.resubmit(stale)
+        # what follows a conflict would overtake it: it is all sent again, in order
+        again = "a msgId was taken: send what is unanswered again"
+        self._end_senders(held, talk.End(code=1013, reason=again))
         for user, head in woken.items():
             for session in self._roster.of_user(user):
                 session.head = max(session.head, head)
@@ -337,9 +347,15 @@ class Hub:
             return
         if self._commits.moved:
             self._timers.set(HubTimer.CURSORS, self._now + CURSOR_DELAY)
-        hit = {c for submission in submissions for c in self._commits.waiters(submission.key)}
-        self._commits.drop(lambda connection: connection in hit)
-        for connection in sorted(hit):
+        hit = (c for submission in submissions for c in self._commits.waiters(submission.key))
+        self._end_senders(dict.fromkeys(hit), end)
+
+    def _end_senders(self, connections: Collection[int], end: talk.End) -> None:
+        """End connections, and forget what they have queued: nothing of it may go ahead."""
+        if not connections:
+            return
+        self._commits.drop(lambda connection: connection in connections)
+        for connection in connections:
             session = self._roster.get(connection)
             if session is not None:
                 self._roster.remove(session)

@@ -68,6 +68,16 @@ class Conflicting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A message of this device before it was Conflicting: nothing was stored, nobody is answered.
+
+    Its sender gives that one another msgId and sends all of them again, so they keep their order.
+    """
+
+    key: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fenced:
     """A newer login of the device exists: nothing was stored, nobody is answered."""
 
@@ -82,7 +92,7 @@ class Unstorable:
     reason: str
 
 
-CommitResult = Stored | Conflicting | Fenced | Unstorable
+CommitResult = Stored | Conflicting | Held | Fenced | Unstorable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -219,6 +220,26 @@ def test_an_id_that_was_used_for_something_else_is_drawn_anew_once_and_silently(
     assert not d.failed()
     d.answer(ref, 40900)
     assert d.failed() == {ref: "MESSAGE_SEND_FAILED"}
+
+
+def test_a_renumbered_message_keeps_its_place_when_all_is_sent_again() -> None:
+    d = Driver().login_ours()
+    one, _, _ = d.send("one"), d.send("two"), d.send("three")
+    d.answer(one, 40900)  # it goes out again behind the others; nothing of them is stored
+    d.close(1013)
+    d.forget().login_ours(resume="recovered")
+    assert d.chats() == ["one", "two", "three"]
+
+
+def test_two_that_are_renumbered_in_one_frame_keep_their_order() -> None:
+    d = Driver().login_ours()
+    refs = [d.send("one"), d.send("two"), d.send("three")]
+    answers = [
+        {"type": "CHAT_SEND_RESPONSE", "message": {"msgId": d._ids[ref], "code": 40900}}
+        for ref in refs[:2]
+    ]
+    d.forget().text(json.dumps(answers))
+    assert d.chats() == ["one", "two"]
 
 
 # ---------------------------------------------------------------- ack timeout

@@ -23,6 +23,7 @@ from im_proto.server.records import (
     Conflicting,
     CursorMove,
     Fenced,
+    Held,
     Stored,
     Submission,
     Unstorable,
@@ -83,9 +84,11 @@ class Model:
         if device != PLAIN:
             self.generations[user, device] = self.generations.get((user, device), 0) + 1
 
-    def submit(self, new, at):
+    def submit(self, new, at, held):
         if new.device != PLAIN and self.generations.get((new.sender, new.device)) != new.generation:
             return Fenced(key=new.key)
+        if new.device != PLAIN and (new.sender, new.device) in held:
+            return Held(key=new.key)
         mine = [row for row in self.rows if row[0].sender == new.sender]
         msg_id = new.msg_id
         for first, pushed, seq, first_at in mine:
@@ -100,6 +103,7 @@ class Model:
                     return Stored(
                         key=new.key, to_user=new.to_user, seq=seq, timestamp=first_at, repeat=True
                     )
+                held.add((new.sender, new.device))
                 return Conflicting(key=new.key)
         if any(row[1] == msg_id for row in mine):
             msg_id = max(at * 1000, max(row[1] for row in mine) + 1)
@@ -158,7 +162,8 @@ def test_a_batch_is_decided_like_one_message_after_the_other(steps):
             continue
         submissions, cursors, at = arguments
         plan = store.commit(submissions, cursors, at)
-        assert list(plan.results) == [model.submit(new, at) for new in submissions]
+        held = set()
+        assert list(plan.results) == [model.submit(new, at, held) for new in submissions]
         for move in cursors:
             model.move(move)
 

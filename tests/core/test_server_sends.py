@@ -52,9 +52,44 @@ def test_the_same_id_for_anything_else_is_40900_and_never_stored(
     kit.user(1).chat(5, 2, "hi")
     other = kit.user(1, device)
     other.chat(5, to, content)
-    other.chat(6, 2, "next")
-    assert [answer["code"] for answer in other.answers] == [40900, 0]
-    assert two.contents == ["hi", "next"]
+    assert [answer["code"] for answer in other.answers] == [40900]
+    assert two.contents == ["hi"]
+
+
+def test_what_follows_a_40900_is_not_stored_before_it_is_sent_again() -> None:
+    kit = Kit()
+    two = kit.user(2)
+    kit.user(1).chat(5, 2, "hi")
+    other = kit.user(1, "tablet")
+    kit.holding = True
+    other.chat(5, 2, "one")  # under way alone
+    other.chat(6, 2, "two")
+    other.chat(7, 3, "to somebody else")
+    kit.answer()
+    kit.release()
+    assert [answer["code"] for answer in other.answers] == [40900]
+    assert other.code == 1013
+    again = kit.user(1, "tablet")
+    for msg_id, text in ((8, "one"), (6, "two")):
+        again.chat(msg_id, 2, text)
+    assert two.contents == ["hi", "one", "two"]
+
+
+def test_what_shares_a_transaction_with_a_40900_is_held_too() -> None:
+    kit = Kit()
+    two = kit.user(2)
+    kit.user(1).chat(5, 2, "hi")
+    other, third = kit.user(1, "tablet"), kit.user(3)
+    kit.holding = True
+    third.chat(1, 2, "first")  # under way, while the next transaction forms
+    for msg_id, text in ((5, "one"), (6, "two")):
+        other.chat(msg_id, 2, text)
+    third.chat(2, 2, "not concerned")
+    kit.answer(2)
+    kit.release()
+    assert two.contents == ["hi", "first", "not concerned"]
+    assert other.code == 1013 and third.code is None
+    assert [answer["code"] for answer in other.answers] == [40900]
 
 
 def test_a_repeat_while_the_first_is_uncommitted_joins_it() -> None:

@@ -16,6 +16,7 @@ from im_proto.server.records import (
     Conflicting,
     CursorMove,
     Fenced,
+    Held,
     MailboxEntry,
     Stored,
     Submission,
@@ -400,17 +401,32 @@ def test_the_unstorable_and_the_conflicting_leave_their_neighbours_alone(store):
     assert commit(
         store,
         message(1),
-        message(2, content="other"),
-        message(3, msg_id=2**63),
-        message(4, msg_id=11, content="\ud800"),
-        message(5, msg_id=12),
+        message(2, msg_id=2**63),
+        message(3, msg_id=11, content="\ud800"),
+        message(4, msg_id=12),
+        message(5, content="other"),
+    ) == (
+        Stored(key=1, to_user=2, seq=1, timestamp=AT, repeat=False),
+        Unstorable(key=2, reason="the msgId is not an int64 above zero"),
+        Unstorable(key=3, reason="a text holds a NUL character or a lone surrogate"),
+        Stored(key=4, to_user=2, seq=2, timestamp=AT, repeat=False),
+        Conflicting(key=5),
+    )
+
+
+def test_what_follows_a_conflict_is_held_back_with_it(store):
+    login(store)
+    assert commit(
+        store, message(1), message(2, content="other"), message(3, msg_id=12), message(4)
     ) == (
         Stored(key=1, to_user=2, seq=1, timestamp=AT, repeat=False),
         Conflicting(key=2),
-        Unstorable(key=3, reason="the msgId is not an int64 above zero"),
-        Unstorable(key=4, reason="a text holds a NUL character or a lone surrogate"),
-        Stored(key=5, to_user=2, seq=2, timestamp=AT, repeat=False),
+        Held(key=3),
+        Held(key=4),
     )
+    # the next transaction knows nothing of it: the hub has ended that connection
+    (stored,) = commit(store, message(5, msg_id=12))
+    assert isinstance(stored, Stored)
 
 
 def test_each_login_leaves_a_fence_behind_the_last_message(store):
