@@ -1,19 +1,34 @@
 """im-proto: an instant-messaging protocol engine without I/O.
 
-Bytes and time in, actions out. `ClientEngine` and `Gateway` are the two doors; `im_asyncio` and
-`im_server` are adapters that carry their actions out.
+Bytes and time in, actions out. `ClientEngine` and `Gateway` are the two doors; `im_asyncio`,
+`im_threads` and `im_server` are adapters that carry their actions out.
+
+What stands here is loaded when it is first asked for, so `im_proto.testing.plugin` costs nothing
+where it isn't used.
 """
 
 from __future__ import annotations
 
-from .client import ClientCore, ClientEngine, ConnectionState, Guarantee, Status
-from .config import ClientConfig, HeartbeatConfig, ReconnectConfig, ServerConfig, Timeouts
-from .errors import IMError, IMErrorCode, LocalProtocolError
-from .server import Gateway, Hub, ServerCore, ServerEngine
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .client import ClientCore, ClientEngine, ConnectionState, Guarantee, Status
+    from .config import (
+        ClientConfig,
+        HeartbeatConfig,
+        HttpConfig,
+        ReconnectConfig,
+        ServerConfig,
+        Timeouts,
+    )
+    from .errors import IMError, IMErrorCode, LocalProtocolError
+    from .server import Gateway, Hub, ServerCore, ServerEngine
+    from .validation import RULES, validate
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "RULES",
     "ClientConfig",
     "ClientCore",
     "ClientEngine",
@@ -21,6 +36,7 @@ __all__ = [
     "Gateway",
     "Guarantee",
     "HeartbeatConfig",
+    "HttpConfig",
     "Hub",
     "IMError",
     "IMErrorCode",
@@ -32,4 +48,17 @@ __all__ = [
     "Status",
     "Timeouts",
     "__version__",
+    "validate",
 ]
+
+if not TYPE_CHECKING:  # else a misspelt name would pass the type checker
+
+    def __getattr__(name: str) -> Any:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from . import client, config, errors, server, validation
+
+        homes = (errors, config, client, validation, server)
+        value = next(getattr(home, name) for home in homes if hasattr(home, name))
+        globals()[name] = value
+        return value

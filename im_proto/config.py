@@ -28,6 +28,8 @@ from .wire.types import DeviceId, is_token
 Positive = Annotated[float, Field(gt=0, le=86_400 * 366)]
 #: A duration in seconds that may be nothing.
 NotNegative = Annotated[float, Field(ge=0, le=86_400 * 366)]
+#: A path in a URL: no query, no fragment, no slash at its end.
+HttpPath = Annotated[str, Field(pattern=r"^(/[!$-.0->@-~]+)+$")]
 #: What `token` may be: the token, or a function (plain or async) that gets one.
 TokenSource = str | Callable[[], str | Awaitable[str]]
 
@@ -89,6 +91,35 @@ class Timeouts(_Frozen):
     close: Positive = 3.0
 
 
+def _check_base_url(url: str | None) -> str | None:
+    if url is None:
+        return None
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("base_url is http://host[:port] or https://…")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("base_url holds a user or password; the token goes into `token`")
+    if "?" in url or "#" in url:
+        raise ValueError("base_url has no query and no fragment")
+    if not url.isascii() or any(c <= " " or c == "\x7f" for c in url):
+        raise ValueError("base_url holds spaces, control or non-ASCII characters; encode them")
+    parts.port  # noqa: B018 - raises ValueError when out of range
+    return url.rstrip("/")
+
+
+class HttpConfig(_Frozen):
+    """Where and how sessions are asked for over HTTP (protocol.md section 3)."""
+
+    #: "https://host[:port]"; None: the host and port of ws_url, https if that is wss
+    base_url: Annotated[str | None, AfterValidator(_check_base_url)] = None
+    #: before each path; "" on servers without it
+    prefix: HttpPath | Literal[""] = "/im"
+    #: where sessions are created; "/session/add" on some servers
+    create_path: HttpPath = "/session/create"
+    #: seconds for a call, whatever it takes inside: a token, repeats
+    timeout: Positive = 10.0
+
+
 def _check_url(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("ws", "wss"):
@@ -101,6 +132,20 @@ def _check_url(url: str) -> str:
         raise ValueError("ws_url has a fragment (#…), which a WebSocket URL can't have")
     if not url.isascii() or any(c <= " " or c == "\x7f" for c in url):
         raise ValueError("ws_url holds spaces, control or non-ASCII characters; encode them")
+    parts.port  # noqa: B018 - raises ValueError when out of range
+    return url
+
+
+def _check_proxy(url: str | None) -> str | None:
+    if url is None:
+        return None
+    parts = urlsplit(url)
+    if parts.scheme != "http" or not parts.hostname:
+        raise ValueError("proxy is http://[user:password@]host[:port]")
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise ValueError("proxy has no path")
+    if not url.isascii() or any(c <= " " or c == "\x7f" for c in url):
+        raise ValueError("proxy holds spaces, control or non-ASCII characters; encode them")
     parts.port  # noqa: B018 - raises ValueError when out of range
     return url
 
@@ -139,8 +184,14 @@ class ClientConfig(_Frozen):
     reconnect: ReconnectConfig = ReconnectConfig()
     heartbeat: HeartbeatConfig = HeartbeatConfig()
     timeouts: Timeouts = Timeouts()
-    #: how messages are written down; one is built in
-    dialect: Literal["invocation"] = "invocation"
+    http: HttpConfig = HttpConfig()
+    #: connect through this HTTP proxy (CONNECT): "http://[user:password@]host[:port]"; never
+    #: taken from the environment
+    proxy: Annotated[str | None, AfterValidator(_check_proxy), Field(repr=False)] = None
+    #: connect to this Unix socket instead of ws_url's host and port
+    unix_path: str | None = None
+    #: how messages are written down
+    dialect: Literal["invocation", "typed"] = "invocation"
     #: ask for what protocol.md section 2 adds; False sends nothing of it
     extensions: bool = True
     #: this installation's name at the server, which keeps its place in the mailbox; two clients
@@ -162,6 +213,13 @@ class ClientConfig(_Frozen):
     content_units: Annotated[int, Field(ge=1, le=2**31)] = 1000
     #: the most bytes of a message that the server may send
     message_bytes: Annotated[int, Field(ge=1024, le=2**30)] = 1_048_576
+    #: received messages that may wait for the application …
+    max_unhandled: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
+    #: … beyond them: "block" stops reading from the socket, but for answers that are awaited;
+    #: "drop_oldest" drops the oldest that the application has not begun to handle, and says so
+    when_full: Literal["block", "drop_oldest"] = "block"
+    #: seconds between looks at the clocks by which a sleep of the machine is noticed; None: never
+    sleep_watch: Positive | None = 1.0
     #: (from_user, msg_id) pairs remembered to recognise a repeat
     known_pairs: Annotated[int, Field(ge=0, le=1_000_000)] = 4096
     #: against a plain server: send again after a lost link (True: at least once) or give up
@@ -170,6 +228,12 @@ class ClientConfig(_Frozen):
     #: how often a message is handed to a plain server before it ends as IN_DOUBT, or is
     #: answered with a server error before it fails
     max_sends: Annotated[int, Field(ge=1, le=100)] = 5
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.proxy is not None and self.unix_path is not None:
+            raise ValueError("proxy and unix_path are two ways to the server; choose one")
+        return self
 
     @property
     def secure(self) -> bool:
@@ -191,6 +255,12 @@ class ClientConfig(_Frozen):
         """The Host header: the port is left out when it is the scheme's own."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
+
+    @property
+    def http_url(self) -> str:
+        """What the path of every HTTP call follows."""
+        scheme = "https" if self.secure else "http"
+        return (self.http.base_url or f"{scheme}://{self.host_header}") + self.http.prefix
 
     @property
     def target(self) -> str:
@@ -293,6 +363,7 @@ class ServerConfig(_Frozen):
 __all__ = [
     "ClientConfig",
     "HeartbeatConfig",
+    "HttpConfig",
     "ReconnectConfig",
     "ServerConfig",
     "Timeouts",

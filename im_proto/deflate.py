@@ -27,8 +27,10 @@ _ALLOWED: dict[str, list[str | None]] = {
     "server_max_window_bits": [*_BITS],
     "client_max_window_bits": [None, *_BITS],
 }
-#: What our client asks for. No client_max_window_bits: so a server may not narrow our window.
-OFFER = f"{_NAME}; server_no_context_takeover; client_no_context_takeover"
+#: What we agree to, whatever the role: each message stands for itself.
+_AGREED = f"{_NAME}; server_no_context_takeover; client_no_context_takeover"
+#: What our client asks for; a server that can hold little may narrow our window.
+OFFER = f"{_AGREED}; client_max_window_bits"
 #: The end of each message, which its sender leaves out (RFC 7692 section 7.2.2).
 _TAIL = b"\x00\x00\xff\xff"
 #: A smaller message gains nothing that is worth a new 256 KB compressor.
@@ -54,7 +56,9 @@ class BoundedDeflate(PerMessageDeflate):
 
     def __init__(self, *, max_message: int, peer_resets: bool, bits: int = 15) -> None:
         """`peer_resets`: the peer agreed to begin each message afresh; `bits`: our window."""
-        super().__init__(True, bits, True, bits)
+        # zlib can't make a raw stream with a window of 8 bits: then nothing is compressed.
+        self._able = bits > 8
+        super().__init__(True, max(bits, 9), True, max(bits, 9))
         self._enabled = True
         self._max_message = max_message
         self._peer_resets = peer_resets
@@ -68,11 +72,10 @@ class BoundedDeflate(PerMessageDeflate):
         """Server: the first offer that we can serve, with our answer (section 7.1); else None."""
         for offer in offers.split(","):
             found = _parameters(offer)
-            # zlib can't make a raw stream with a window of 8 bits.
-            if found is None or found.get("server_max_window_bits") == "8":
+            if found is None or found.get("server_max_window_bits") == "8":  # of no use to anyone
                 continue
             bits = found.get("server_max_window_bits")
-            answer = OFFER if bits is None else f"{OFFER}; server_max_window_bits={bits}"
+            answer = _AGREED if bits is None else f"{_AGREED}; server_max_window_bits={bits}"
             return cls(max_message=max_message, peer_resets=True, bits=int(bits or 15)), answer
         return None
 
@@ -80,9 +83,11 @@ class BoundedDeflate(PerMessageDeflate):
     def confirmed(cls, answer: str, *, max_message: int) -> BoundedDeflate | None:
         """Client: what the server made of `OFFER`; None when it may not answer that."""
         found = _parameters(answer)
-        if found is None or "client_max_window_bits" in found:
+        bits = None if found is None else found.get("client_max_window_bits", "15")
+        if found is None or bits is None:  # only an offer may leave the number out
             return None
-        return cls(max_message=max_message, peer_resets="server_no_context_takeover" in found)
+        resets = "server_no_context_takeover" in found
+        return cls(max_message=max_message, peer_resets=resets, bits=int(bits))
 
     def frame_inbound_header(
         self,
@@ -141,6 +146,6 @@ class BoundedDeflate(PerMessageDeflate):
         fin: bool,
     ) -> tuple[RsvBits, bytes]:
         """Compress what gains by it; RSV1 = 0 sends a message as it is (section 6)."""
-        if len(data) < _WORTH_IT:
+        if len(data) < _WORTH_IT or not self._able:
             return rsv, data
         return super().frame_outbound(proto, opcode, rsv, data, fin)

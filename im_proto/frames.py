@@ -50,18 +50,30 @@ class _Mask(XorMaskerSimple):
 class _Decoder(FrameDecoder):
     """wsproto's decoder with limits, which judges a frame by its header alone."""
 
-    def __init__(self, client: bool, deflate: BoundedDeflate | None, limits: FrameLimits) -> None:
+    def __init__(
+        self, client: bool, deflate: BoundedDeflate | None, limits: FrameLimits, *, binary: bool
+    ) -> None:
         super().__init__(client, [] if deflate is None else [deflate])
+        self._binary = binary
         self._frame_limit = limits.message_frames
         self._byte_limit = limits.message_bytes + (0 if deflate is None else _STORED)
         self._frames = 0  # of the message that is coming in
         self._bytes = 0  # of it on the wire, announced ones included
         self._unfinished = False  # a fragment came whose message goes on
+        #: frames and messages that are complete; a Ping between two fragments is no end of theirs
+        self.finished = 0
 
     @property
     def partial(self) -> bool:
         """A frame or a message has begun and is not complete."""
         return self._unfinished or self.header is not None or len(self.buffer) > 0
+
+    def process_buffer(self) -> Frame | None:
+        """The next frame, and whether something is complete with it."""
+        frame = super().process_buffer()
+        if frame is not None and frame.frame_finished and not self._unfinished:
+            self.finished += 1
+        return frame
 
     def parse_header(self) -> bool:
         """Admit or refuse a frame as soon as its header is there, before its payload is held."""
@@ -76,7 +88,7 @@ class _Decoder(FrameDecoder):
             self.masker = _Mask(self.masker._masking_key)
         if header.opcode.iscontrol():
             return True
-        if header.opcode is Opcode.BINARY and not self._unfinished:
+        if header.opcode is Opcode.BINARY and not self._unfinished and not self._binary:
             raise ParseFailed("binary message", CloseReason.UNSUPPORTED_DATA)
         self._frames += 1
         self._bytes += header.payload_len
@@ -94,16 +106,21 @@ class Frames(FrameProtocol):
     """wsproto's frames with our limits, and with masking keys from the injected `rng`."""
 
     def __init__(
-        self, deflate: BoundedDeflate | None, limits: FrameLimits, rng: random.Random | None
+        self,
+        deflate: BoundedDeflate | None,
+        limits: FrameLimits,
+        rng: random.Random | None,
+        *,
+        binary: bool,
     ) -> None:
         client = rng is not None
         super().__init__(client, [] if deflate is None else [deflate])
-        self.decoder = self._frame_decoder = _Decoder(client, deflate, limits)
+        self.decoder = self._frame_decoder = _Decoder(client, deflate, limits, binary=binary)
         self._deflate = deflate
         self._rng = rng
 
     def read(self, data: bytes) -> Iterator[Frame]:
-        """The frames that `data` completes. With `_parse` the only door to foreign parsers."""
+        """The frames that `data` completes. With `parse` the only door to foreign parsers."""
         try:
             for start in range(0, len(data), _SLICE):
                 self.receive_bytes(data[start : start + _SLICE])

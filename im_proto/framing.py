@@ -1,4 +1,4 @@
-"""WebSocket framing (RFC 6455) for both roles: bytes in, whole text frames out, and back.
+"""WebSocket framing (RFC 6455) for both roles: bytes in, whole messages out, and back.
 
 Pure: no socket, clock, entropy or log. h11 reads and writes the two HTTP heads, wsproto the
 frames; neither has a limit of its own, both let other exceptions through than their own, and
@@ -33,6 +33,7 @@ from im_proto.handshake import (
 from im_proto.limits import FrameLimits
 
 __all__ = [
+    "BinaryFrame",
     "CloseFrame",
     "FrameEvent",
     "Framing",
@@ -51,6 +52,13 @@ class TextFrame:
     """A text message is complete, all of its fragments joined (RFC 6455 section 5.4)."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BinaryFrame:
+    """A binary message is complete, joined likewise; only with `binary`."""
+
+    payload: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +102,7 @@ FrameEvent: TypeAlias = (
     | HandshakeAccepted
     | HandshakeRejected
     | TextFrame
+    | BinaryFrame
     | PingFrame
     | PongFrame
     | CloseFrame
@@ -122,13 +131,16 @@ class Framing:
         opening: ClientOpening | ServerOpening,
         rng: random.Random | None,
         limits: FrameLimits,
+        binary: bool,
     ) -> None:
         """Not for users: `Framing.client` and `Framing.server` make one."""
         self._opening: ClientOpening | ServerOpening | None = opening
         self._rng = rng  # None: the server's side
         self._limits = limits
+        self._binary = binary
         self._frames: Frames | None = None  # there once the handshake is done
         self._text: list[str] = []  # the fragments of the message that is coming in
+        self._bytes = bytearray()  # or, of a binary one, what there is of it
         self._deaf = False  # the peer has said its last word
         self._close_sent = False  # we have: our Close or refusal
         self._control_left = float(limits.control_burst)
@@ -145,6 +157,7 @@ class Framing:
         headers: Sequence[tuple[str, str]] = (),
         subprotocols: Sequence[str] = (),
         compression: bool = False,
+        binary: bool = False,
     ) -> Framing:
         """The client's side (RFC 6455 section 4.1).
 
@@ -158,16 +171,19 @@ class Framing:
             headers: more headers, such as Authorization or Origin.
             subprotocols: what is asked for; if any, the server must choose one of them.
             compression: offer permessage-deflate (RFC 7692).
+            binary: take binary messages; else one is a `Violation` (1003).
         """
         opening = ClientOpening(
             host, target, rng, limits, tuple(headers), tuple(subprotocols), compression
         )
-        return cls(opening, rng, limits)
+        return cls(opening, rng, limits, binary)
 
     @classmethod
-    def server(cls, *, limits: FrameLimits, compression: bool = False) -> Framing:
+    def server(
+        cls, *, limits: FrameLimits, compression: bool = False, binary: bool = False
+    ) -> Framing:
         """The server's side (RFC 6455 section 4.2), which masks nothing and so draws nothing."""
-        return cls(ServerOpening(limits, compression), None, limits)
+        return cls(ServerOpening(limits, compression), None, limits, binary)
 
     @property
     def open(self) -> bool:
@@ -182,6 +198,16 @@ class Framing:
         if self._frames is not None:
             return self._frames.decoder.partial
         return self._opening is not None and len(self._opening.heads.buffer) > 0
+
+    @property
+    def pending(self) -> int:
+        """Which of the peer's frames or messages is `partial`, counted from 1; 0 for none.
+
+        So a caller that gives each a deadline of its own sees that another has begun.
+        """
+        if not self.partial:
+            return 0
+        return 1 if self._frames is None else self._frames.decoder.finished + 2
 
     # -- handshake, what goes out --
 
@@ -271,7 +297,8 @@ class Framing:
 
     def _enter_frames(self, deflate: BoundedDeflate | None) -> None:
         # What the handshake held, tokens perhaps, goes with it.
-        self._opening, self._frames = None, Frames(deflate, self._limits, self._rng)
+        self._opening = None
+        self._frames = Frames(deflate, self._limits, self._rng, binary=self._binary)
 
     def _receive_frames(
         self, frames: Frames, data: bytes, now: float, events: list[FrameEvent]
@@ -284,6 +311,11 @@ class Framing:
                 if frame.message_finished:
                     events.append(TextFrame(text="".join(self._text)))
                     self._text.clear()
+            elif frame.opcode is Opcode.BINARY:
+                self._bytes += cast("bytes", payload)
+                if frame.message_finished:
+                    events.append(BinaryFrame(payload=bytes(self._bytes)))
+                    self._bytes.clear()
             elif frame.opcode is Opcode.CLOSE:
                 code, reason = cast("tuple[int, str]", payload)
                 self._deaf = True
@@ -309,6 +341,10 @@ class Framing:
     def send_text(self, text: str) -> bytes:
         """A text message in one frame (RFC 6455 section 5.6)."""
         return self._send(Opcode.TEXT, _utf8(text))
+
+    def send_binary(self, payload: bytes) -> bytes:
+        """A binary message in one frame (RFC 6455 section 5.6)."""
+        return self._send(Opcode.BINARY, payload)
 
     def send_ping(self, payload: bytes = b"") -> bytes:
         """A Ping, with at most 125 bytes that the Pong brings back (section 5.5.2)."""
@@ -337,7 +373,7 @@ class Framing:
     def _send(self, opcode: Opcode, payload: bytes) -> bytes:
         if not self.open or self._frames is None:
             raise self._misuse(f"sending {opcode.name}")
-        if opcode is not Opcode.TEXT and len(payload) > 125:
+        if opcode.iscontrol() and len(payload) > 125:
             raise LocalProtocolError(f"{opcode.name} with {len(payload)} bytes, of at most 125")
         return self._frames.frame(opcode, payload)
 

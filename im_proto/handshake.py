@@ -26,9 +26,12 @@ __all__ = [
     "HandshakeAccepted",
     "HandshakeRejected",
     "HandshakeRequested",
+    "Heads",
     "Refused",
     "ServerOpening",
     "check_own",
+    "parse",
+    "plain",
     "refusal",
 ]
 
@@ -100,7 +103,7 @@ _ADDED: Final[dict[int, tuple[tuple[str, str], ...]]] = {
 }
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """One line of printable ASCII, at most 100 characters: safe to log and to send."""
     return printable(text[:100]).encode("ascii", "backslashreplace").decode("ascii")[:100]
 
@@ -117,7 +120,7 @@ def check_own(headers: Iterable[tuple[str, str]]) -> None:
             raise LocalProtocolError(f"header {name!r} has a value that is not printable ASCII")
 
 
-class _Heads:
+class Heads:
     """Cuts HTTP heads out of a stream, within the caps, before h11 sees a byte of them.
 
     h11 counts only what is incomplete, so in one read it takes 20 kB or 1,200 headers.
@@ -151,7 +154,7 @@ class _Heads:
         return head
 
 
-def _parse(http: h11.Connection, head: bytes) -> object:
+def parse(http: h11.Connection, head: bytes) -> object:
     """What h11 makes of a head. With `Frames.read` the only door to foreign parsers."""
     try:
         http.receive_data(head)
@@ -248,7 +251,7 @@ def _rejection(response: h11.Response) -> HandshakeRejected:
     return HandshakeRejected(
         status=response.status_code,
         retry_after=seconds,
-        reason=_plain(response.reason.decode("latin-1")),
+        reason=plain(response.reason.decode("latin-1")),
     )
 
 
@@ -256,7 +259,7 @@ class ServerOpening:
     """The server's side of the handshake; gone when it is done."""
 
     def __init__(self, limits: FrameLimits, compression: bool) -> None:
-        self.heads = _Heads(limits)
+        self.heads = Heads(limits)
         self._max_message = limits.message_bytes
         self._compression = compression
         self._key = b""
@@ -270,7 +273,7 @@ class ServerOpening:
             head = self.heads.next()
             if head is None:
                 return None
-            request = _parse(h11.Connection(h11.SERVER), head)
+            request = parse(h11.Connection(h11.SERVER), head)
             requested, self._key, self._offers = _check_request(request)
             if not self.heads.buffer:
                 self.requested = requested
@@ -307,7 +310,7 @@ def refusal(status: int, reason: str, headers: Iterable[tuple[str, str]]) -> byt
     body = reason.encode("utf-8", "backslashreplace")
     answer = h11.Response(
         status_code=status,
-        reason=_plain(reason).encode("ascii"),
+        reason=plain(reason).encode("ascii"),
         headers=[
             *headers,
             *_ADDED.get(status, ()),
@@ -333,12 +336,12 @@ class ClientOpening:
     headers: tuple[tuple[str, str], ...]
     subprotocols: tuple[str, ...]
     compression: bool
-    heads: _Heads = field(init=False)
+    heads: Heads = field(init=False)
     key: bytes = b""  # empty: nothing was asked yet
     http: h11.Connection = field(default_factory=lambda: h11.Connection(h11.CLIENT))
 
     def __post_init__(self) -> None:
-        self.heads = _Heads(self.limits)
+        self.heads = Heads(self.limits)
 
     def request(self) -> bytes:
         """The GET, after a look at all that the caller put into it."""
@@ -377,7 +380,7 @@ class ClientOpening:
             raise Refused(1002, "bytes before our request")
         self.heads.buffer += data
         while (head := self.heads.next()) is not None:
-            answer = _parse(self.http, head)
+            answer = parse(self.http, head)
             if isinstance(answer, h11.Response):
                 return _rejection(answer), None
             if not isinstance(answer, h11.InformationalResponse):

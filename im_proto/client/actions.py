@@ -2,19 +2,50 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .events import Event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenTransport:
-    """Open a byte stream; answer with TransportOpened or TransportFailed."""
+    """Open a byte stream; answer with TransportOpened or TransportFailed.
+
+    Attributes:
+        host: a name or an address, to connect to and, with `secure`, to verify.
+        port: of TCP.
+        secure: with TLS.
+        unix_path: connect to this Unix socket instead of host and port.
+    """
 
     transport: int
     host: str
     port: int
     secure: bool
+    unix_path: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartTls:
+    """Begin TLS on the open byte stream, with that host to verify (through a proxy's tunnel);
+    answer with TlsStarted or TransportFailed. Of ClientEngine only."""
+
+    transport: int
+    host: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseReading:
+    """Read no more from the transport for now: the application is behind."""
+
+    transport: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeReading:
+    """Read from the transport again."""
+
+    transport: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +80,38 @@ class FetchToken:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelToken:
     """Nobody waits for this token any more."""
+
+    request: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallHttp:
+    """Make an HTTP call; answer with HttpAnswered, whatever the status, or with HttpFailed.
+
+    Follow no redirect: a token goes to nobody else.
+
+    Attributes:
+        headers: with the token, so they show in no repr.
+        limit: the most bytes of the answer's body that are worth reading.
+        timeout: seconds after which nobody waits any more.
+        unix_path: connect to this Unix socket instead of the URL's host and port.
+        proxy: an HTTP proxy, as in the configuration.
+    """
+
+    request: int
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
+    body: bytes = field(repr=False)
+    limit: int
+    timeout: float
+    unix_path: str | None = None
+    proxy: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelHttp:
+    """Nobody waits for this HTTP call any more. No answer is needed."""
 
     request: int
 
@@ -91,8 +154,12 @@ CoreAction = (
     OpenTransport
     | CloseTransport
     | AbortTransport
+    | PauseReading
+    | ResumeReading
     | FetchToken
     | CancelToken
+    | CallHttp
+    | CancelHttp
     | Notify
     | StartLink
     | SendText
@@ -100,5 +167,16 @@ CoreAction = (
 )
 
 Action = (
-    OpenTransport | SendBytes | CloseTransport | AbortTransport | FetchToken | CancelToken | Notify
+    OpenTransport
+    | StartTls
+    | SendBytes
+    | CloseTransport
+    | AbortTransport
+    | PauseReading
+    | ResumeReading
+    | FetchToken
+    | CancelToken
+    | CallHttp
+    | CancelHttp
+    | Notify
 )

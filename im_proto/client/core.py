@@ -13,10 +13,11 @@ from typing import Any, Final
 
 from ..config import ClientConfig
 from ..errors import IMError, IMErrorCode, LocalProtocolError
-from ..timers import GRACE
+from ..timers import GRACE, LATE
 from ..wire import (
     AuthResponse,
     BadFrame,
+    ChatAnswer,
     ChatError,
     ChatRedirectToUser,
     ChatSendResponse,
@@ -130,8 +131,17 @@ class ClientCore(Lifecycle):
     def _on_handled(self, handled: inp.MessageHandled) -> None:
         self.receiving.inbox.handle(handled.delivery)
 
-    def _on_wall_clock(self, clock: inp.WallClock) -> None:
-        self.fx.wall_offset = clock.wall - self.fx.now
+    def _on_taken(self, taken: inp.MessageTaken) -> None:
+        self.receiving.inbox.take(taken.delivery)
+
+    def _on_session_call(self, wish: inp.SessionCall) -> None:
+        self.sessions.call(wish)
+
+    def _on_http_answered(self, answered: inp.HttpAnswered) -> None:
+        self.sessions.answered(answered)
+
+    def _on_http_failed(self, failed: inp.HttpFailed) -> None:
+        self.sessions.failed(failed)
 
     # ------------------------------------------------------------ logged in, or not
 
@@ -183,6 +193,7 @@ class ClientCore(Lifecycle):
         if login.welcomed():
             fx.notify(ev.ExtensionsRefused(ws_url=self.config.ws_url))
         self.liveness.start(data.heartbeat if data else None, now)
+        self._watch()
         idempotent = data is not None and data.device_id == self.device_id
         told = data.limits if data else None
         self.sending.online(
@@ -242,6 +253,7 @@ class ClientCore(Lifecycle):
         if self.connection != "open":
             return
         self.liveness.life()
+        self._half = False
         self.timers.cancel(Timer.PARTIAL)
         try:
             messages = self.fx.dialect.decode(
@@ -258,7 +270,7 @@ class ClientCore(Lifecycle):
     def _dispatch(self, message: Incoming) -> None:
         if isinstance(message, ChatRedirectToUser):
             self._in_trouble(self.receiving.pushed(message))
-        elif isinstance(message, ChatSendResponse):
+        elif isinstance(message, ChatSendResponse | ChatAnswer):
             if outcome(message.code) is Outcome.SUCCESS:
                 self.login.message_accepted()
             self._in_trouble(self.sending.answered(message))
@@ -292,9 +304,10 @@ class ClientCore(Lifecycle):
         self.liveness.life()
 
     def _on_partial(self, changed: inp.PartialChanged) -> None:
-        if not changed.partial or self.connection != "open":
+        self._half = changed.partial and self.connection == "open"
+        if not self._half:
             self.timers.cancel(Timer.PARTIAL)
-        elif self.timers.get(Timer.PARTIAL) is None:
+        elif self.timers.get(Timer.PARTIAL) is None and not self.paused:
             self.timers.set(Timer.PARTIAL, self.fx.now + self.config.timeouts.partial)
 
     def _on_write_blocked(self, _: inp.WriteBlocked) -> None:
@@ -305,7 +318,8 @@ class ClientCore(Lifecycle):
 
     # ------------------------------------------------------------ time
 
-    def _on_time(self, _: inp.TimePassed) -> None:
+    def _on_time(self, passed: inp.TimePassed) -> None:
+        self._look_at_clocks(passed.wall)
         transport = self.transport
         for timer, late in self.timers.pop_due(self.fx.now):
             # an earlier one of this round may have ended the link that this one was about, or
@@ -329,12 +343,18 @@ class ClientCore(Lifecycle):
             self._beat(self.liveness.due(now))
         elif timer is Timer.HEARTBEAT_ANSWER:
             self._beat(self.liveness.unanswered(late=late))
+        elif timer is Timer.WATCH:
+            self._watch()
         elif timer is Timer.ACK:
             self._in_trouble(self.sending.ack_overdue(self.liveness.timeout, late=late))
         elif timer is Timer.ACK_OUT:
             self.receiving.acknowledge(at_once=True)
         elif timer is Timer.RETRY:
             self.sending.retry_due()
+        elif timer is Timer.SESSION:
+            self.sessions.overdue(late=late)
+        elif timer is Timer.SESSION_RETRY:
+            self.sessions.retry_due()
         elif timer is Timer.CLOSE:
             self._drop()
         elif timer is Timer.TOKEN:
@@ -368,6 +388,31 @@ class ClientCore(Lifecycle):
         self._drop()
         self._come_back(error, error.text)
 
+    def _on_wall_clock(self, clock: inp.WallClock) -> None:
+        self._look_at_clocks(clock.wall)
+
+    def _look_at_clocks(self, wall: float | None) -> None:
+        """Was the machine asleep, or this process stalled? Then the link is in doubt.
+
+        Some monotonic clocks stop while a machine sleeps: the wall clock runs ahead of them.
+        Others go on: the look comes late, as after a stall.
+        """
+        now = self.fx.now
+        slept = 0.0
+        if wall is not None:
+            slept = wall - now - self.fx.wall_offset
+            self.fx.wall_offset = wall - now
+        watch = self.timers.get(Timer.WATCH)
+        if slept > LATE or (watch is not None and now - watch > LATE):
+            retry_at = self.timers.get(Timer.RECONNECT)
+            if retry_at is not None and slept > LATE:
+                self.timers.set(Timer.RECONNECT, max(now, retry_at - slept))
+            self._doubt_link()
+
+    def _watch(self) -> None:
+        if self.config.sleep_watch is not None:
+            self.timers.set(Timer.WATCH, self.fx.now + self.config.sleep_watch)
+
     def _beat(self, beat: Beat) -> None:
         if beat is Beat.PROBE:
             self._probe()
@@ -380,6 +425,17 @@ class ClientCore(Lifecycle):
         self.fx.say(HeartbeatRequest())
         self.fx.notify(ev.HeartbeatSent())
 
+    def _on_network_changed(self, _: inp.NetworkChanged) -> None:
+        if self.reconnect == "waiting":
+            self._try_now()
+        self._doubt_link()
+
+    def _doubt_link(self) -> None:
+        """The link may be dead without a sign of it: one probe decides, soon."""
+        if self.login.state == "authenticated" and not self.paused and not self.liveness.in_doubt:
+            self.liveness.in_doubt = True
+            self._probe()
+
     # ------------------------------------------------------------ the end of a step
 
     def _settle(self) -> None:
@@ -387,11 +443,28 @@ class ClientCore(Lifecycle):
         if self.login.state == "authenticated":
             self.sending.pump()
             self.receiving.acknowledge()
+            self._pace_reading()
             self._flush()
+        if self.sessions.pump():
+            self._fetch_token()
         told = self._told
         if (self._status(), self.reason) != (told.status, told.reason):
             self._told = self.state()
             self.fx.notify(ev.StateChanged(previous=told, current=self._told))
+
+    def _pace_reading(self) -> None:
+        """Stop reading while the application is behind, unless an answer is awaited."""
+        behind = self.receiving.look_behind()
+        awaiting = len(self.sending.outbox) > 0 or self.receiving.syncing
+        if behind and not awaiting and not self.paused:
+            self.paused = True
+            self.timers.cancel(Timer.PARTIAL)
+            self.liveness.deafen()
+            self.fx.do(act.PauseReading(transport=self.transport))
+        elif self.paused and (awaiting or not behind):
+            self._resume_reading()
+            if self._half:
+                self.timers.set(Timer.PARTIAL, self.fx.now + self.config.timeouts.partial)
 
     def _status(self) -> ev.Status:
         if self.reconnect in ("idle", "exhausted", "halted"):
@@ -411,9 +484,13 @@ _HANDLERS: Final[dict[type, Any]] = {
     inp.Send: ClientCore._on_send,
     inp.Cancel: ClientCore._on_cancel,
     inp.MessageHandled: ClientCore._on_handled,
+    inp.MessageTaken: ClientCore._on_taken,
     inp.UpdateToken: ClientCore._on_update_token,
     inp.TokenReady: ClientCore._on_token_ready,
     inp.TokenFailed: ClientCore._on_token_failed,
+    inp.SessionCall: ClientCore._on_session_call,
+    inp.HttpAnswered: ClientCore._on_http_answered,
+    inp.HttpFailed: ClientCore._on_http_failed,
     inp.TransportOpened: ClientCore._on_transport_opened,
     inp.TransportFailed: ClientCore._on_transport_failed,
     inp.TransportLost: ClientCore._on_transport_lost,

@@ -67,7 +67,7 @@ class Effects:
 
     def say(self, message: Message) -> None:
         """Write a message; it goes out with the next `flush`."""
-        self.envelopes.append(self.dialect.encode(message))
+        self.envelopes.append(self.dialect.encode(message, wall_ms=self.wall_us // 1000))
 
     def flush(self, transport: int, *, batch: int, frame_bytes: int) -> None:
         """Put what was said into as few frames as the peer allows, in order."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import Final, get_args
 
 from ..config import ClientConfig
+from ..errors import LocalProtocolError
 from ..framing import (
     CloseFrame,
     FrameEvent,
@@ -17,13 +19,19 @@ from ..framing import (
     TextFrame,
     Violation,
 )
+from ..handshake import Refused
 from ..limits import FrameLimits
+from ..tunnel import Tunnel
 from ..wire import UserId
+from ..wire.session import SessionVO
 from . import actions as act
 from . import inputs as inp
 from .core import ClientCore
 from .effects import Counters
 from .events import ConnectionState, Guarantee
+
+_OfTheTunnel = inp.TransportOpened | inp.TlsStarted | inp.BytesReceived | inp.TransportLost
+_OF_THE_TUNNEL: Final = get_args(_OfTheTunnel)
 
 
 class ClientEngine:
@@ -46,7 +54,10 @@ class ClientEngine:
         self.core = ClientCore(config, now=now, wall=wall, rng=rng)
         self._rng = rng
         self._framing: Framing | None = None
-        self._partial = False
+        #: what is half here; see Framing.pending
+        self._pending = 0
+        #: the way through the proxy, until the transport is the server's
+        self._tunnel: Tunnel | None = None
 
     def step(self, event: inp.Input, now: float) -> list[act.Action]:
         """Take one input; return what is to be done about it, in order.
@@ -56,8 +67,12 @@ class ClientEngine:
             IMError: a Send that can't be taken (QUEUE_FULL, MESSAGE_FORMAT_ERROR); nothing has
                 changed.
         """
+        if self._tunnel is not None and isinstance(event, _OF_THE_TUNNEL):
+            return self._through_proxy(self._tunnel, event, now)
         if isinstance(event, inp.BytesReceived):
             return self._receive(event, now)
+        if isinstance(event, inp.TlsStarted):
+            return []  # of a tunnel that is gone
         return self._carry_out(self.core.step(event, now))
 
     def next_deadline(self) -> float | None:
@@ -84,6 +99,14 @@ class ClientEngine:
         """What a send means against the present server; None before the first log-in."""
         return self.core.guarantee
 
+    def cached_session(self, session_id: int) -> SessionVO | None:
+        """A session as the server told it last; None if it is not known."""
+        return self.core.sessions.cached(session_id)
+
+    def cached_sessions(self) -> list[SessionVO]:
+        """All sessions that are known, the one told last at the end."""
+        return self.core.sessions.all_cached()
+
     def state(self, now: float | None = None) -> ConnectionState:
         """Where the client is, and why."""
         return self.core.state(now)
@@ -91,6 +114,40 @@ class ClientEngine:
     def explain(self, now: float | None = None, ref: int | None = None) -> str:
         """In plain words: the state, why, what is waited for; or why a message is pending."""
         return self.core.explain(now, ref)
+
+    # ------------------------------------------------------------ through a proxy
+
+    def _through_proxy(self, tunnel: Tunnel, event: _OfTheTunnel, now: float) -> list[act.Action]:
+        """The core's transport leads to the server: until it does, it is the tunnel's."""
+        transport = event.transport
+        if transport != self.core.transport or self.core.connection != "opening":
+            return []
+        if isinstance(event, inp.TransportOpened):
+            if tunnel.asked:
+                raise LocalProtocolError("TransportOpened: the proxy was asked already")
+            return [act.SendBytes(transport=transport, data=tunnel.request())]
+        if isinstance(event, inp.BytesReceived):
+            try:
+                if not tunnel.receive(event.data):
+                    return []
+            except Refused as refused:
+                return self._no_tunnel(transport, refused.reason, now)
+            if self.core.config.secure:
+                return [act.StartTls(transport=transport, host=self.core.config.host)]
+        elif isinstance(event, inp.TransportLost):
+            return self._no_tunnel(transport, "it ended the connection", now)
+        elif not tunnel.open:
+            raise LocalProtocolError("TlsStarted: the proxy has not answered yet")
+        self._tunnel = None
+        return self._carry_out(self.core.step(inp.TransportOpened(transport=transport), now))
+
+    def _no_tunnel(self, transport: int, reason: str, now: float) -> list[act.Action]:
+        self._tunnel = None
+        failed = inp.TransportFailed(
+            transport=transport, kind=inp.TransportFailure.PROXY, reason=reason
+        )
+        abort = act.AbortTransport(transport=transport)
+        return [abort, *self._carry_out(self.core.step(failed, now))]
 
     # ------------------------------------------------------------ bytes
 
@@ -105,14 +162,17 @@ class ClientEngine:
             actions += self._on_frame(frame, received.transport, now)
             if self._framing is not framing:
                 return actions
-            if isinstance(frame, TextFrame):
-                # what is half here now has begun after this one
-                self._partial = False
-        if framing.open and framing.partial != self._partial:
-            self._partial = framing.partial
-            changed = inp.PartialChanged(transport=received.transport, partial=self._partial)
-            actions += self._carry_out(self.core.step(changed, now))
+        if framing.open and framing.pending != self._pending:
+            was, self._pending = self._pending, framing.pending
+            if was:
+                actions += self._partial(received.transport, False, now)
+            if self._pending:
+                actions += self._partial(received.transport, True, now)
         return actions
+
+    def _partial(self, transport: int, partial: bool, now: float) -> list[act.Action]:
+        changed = inp.PartialChanged(transport=transport, partial=partial)
+        return self._carry_out(self.core.step(changed, now))
 
     def _on_frame(self, frame: FrameEvent, transport: int, now: float) -> list[act.Action]:
         event: inp.CoreInput
@@ -152,6 +212,8 @@ class ClientEngine:
                     self._write(done, action.transport, self._framing.send_text(action.text))
             elif isinstance(action, act.StartLink):
                 self._write(done, action.transport, self._start())
+            elif isinstance(action, act.OpenTransport):
+                done.append(self._open(action))
             elif isinstance(action, act.SendClose):
                 assert self._framing is not None
                 data = self._framing.send_close(action.code, action.reason)
@@ -162,9 +224,22 @@ class ClientEngine:
                 done.append(action)
         return done
 
+    def _open(self, action: act.OpenTransport) -> act.OpenTransport:
+        config = self.core.config
+        self._tunnel = None
+        if config.proxy is None:
+            return action
+        self._tunnel = Tunnel(config.proxy, action.host, action.port)
+        return act.OpenTransport(
+            transport=action.transport,
+            host=self._tunnel.proxy_host,
+            port=self._tunnel.proxy_port,
+            secure=False,
+        )
+
     def _start(self) -> bytes:
         config = self.core.config
-        self._partial = False
+        self._pending = 0
         self._framing = Framing.client(
             host=config.host_header,
             target=config.target,

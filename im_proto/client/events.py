@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from ..errors import IMError
 from ..wire import UserId
+from ..wire.session import SessionVO
 
 
 class Status(StrEnum):
@@ -228,6 +229,51 @@ class DuplicateSuppressed:
     seq: int | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingPaused:
+    """The application is behind, so nothing more is read from the socket (`when_full="block"`),
+    but while an answer is awaited. Heartbeats go on.
+
+    `unhandled` is how many received messages wait.
+    """
+
+    unhandled: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingResumed:
+    """The application has caught up: the socket is read as ever."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageDropped:
+    """A received message had to go: too many wait for the application. It will not come again.
+
+    `delivery` is that of its MessageReceived.
+    """
+
+    delivery: int
+    from_user: UserId | None
+    msg_id: int | None
+    seq: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionFetched:
+    """A SessionCall was answered; a GET that found nothing has none."""
+
+    ref: int
+    sessions: tuple[SessionVO, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionFailed:
+    """A SessionCall has failed."""
+
+    ref: int
+    error: IMError
+
+
 Event = (
     Connected
     | Disconnected
@@ -249,4 +295,9 @@ Event = (
     | GuaranteeChanged
     | MessagesMayBeMissing
     | DuplicateSuppressed
+    | ReadingPaused
+    | ReadingResumed
+    | MessageDropped
+    | SessionFetched
+    | SessionFailed
 )

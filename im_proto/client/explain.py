@@ -30,11 +30,13 @@ def explain(core: ClientCore, now: float, ref: int | None) -> str:
             f"{len(outbox)} messages to send, {outbox.in_flight} of them in flight"
             + (", writing is blocked by the transport." if core.sending.blocked else ".")
         )
-    if core.receiving.inbox.unhandled:
+    if core.receiving.inbox.waiting:
         lines.append(
-            f"{core.receiving.inbox.unhandled} received messages are not handled "
+            f"{core.receiving.inbox.waiting} received messages are not handled "
             "by the application yet."
         )
+    if core.paused:
+        lines.append("Nothing more is read from the server until some of them are.")
     waits = [f"{timer.value} ({_when(deadline - now)})" for timer, deadline in core.timers.all()]
     if waits:
         lines.append(f"Waiting for: {', '.join(waits)}.")

@@ -23,12 +23,22 @@ class Seen(StrEnum):
     HOLE = "hole"
 
 
-class _Unhandled:
-    __slots__ = ("done", "pair", "seq")
+class Unhandled:
+    """A delivered message that the application is not done with, or a number passed over.
+
+    Attributes:
+        seq: its place in the mailbox; None if it moves no cursor.
+        pair: (from_user, msg_id), where both are known.
+        taken: the application has begun with it.
+        done: … and has ended, or it was dropped; it waits for those before it.
+    """
+
+    __slots__ = ("done", "pair", "seq", "taken")
 
     def __init__(self, seq: int | None, pair: tuple[UserId, int] | None) -> None:
         self.seq = seq
         self.pair = pair
+        self.taken = False
         self.done = False
 
 
@@ -40,23 +50,25 @@ class Inbox:
         received: the highest seq up to which everything came in; None: the first one decides.
         handled: the highest seq up to which the application has handled everything.
         acked: the highest seq that this link was told is handled.
+        waiting: delivered messages that the application is not done with.
     """
 
     def __init__(self, known_pairs: int) -> None:
         self._known_limit = known_pairs
         self._known: OrderedDict[tuple[UserId, int], bytes] = OrderedDict()
-        self._unhandled: OrderedDict[int, _Unhandled] = OrderedDict()
+        self._unhandled: OrderedDict[int, Unhandled] = OrderedDict()
         self._deliveries = 0
         self._last_pair: tuple[UserId, int] | None = None
         self.epoch: str | None = None
         self.received: int | None = None
         self.handled = 0
         self.acked = 0
+        self.waiting = 0
 
     @property
-    def unhandled(self) -> int:
-        """Delivered messages that the application is not done with."""
-        return len(self._unhandled)
+    def unsettled(self) -> bool:
+        """Is there something that the cursor waits for?"""
+        return bool(self._unhandled)
 
     def resume(self) -> ResumeFrom | None:
         """Where the server should go on: behind the last push that was handled."""
@@ -117,17 +129,35 @@ class Inbox:
                 self._known.popitem(last=False)
         self._deliveries += 1
         seq = push.seq if numbered and self.epoch is not None else None
-        self._unhandled[self._deliveries] = _Unhandled(seq, pair)
+        self._unhandled[self._deliveries] = Unhandled(seq, pair)
+        self.waiting += 1
         return self._deliveries
 
-    def handle(self, delivery: int) -> bool:
-        """The application is done with a delivery; False if it is not known (any more)."""
+    def take(self, delivery: int) -> None:
+        """The application has begun with a delivery: it is not dropped any more."""
+        entry = self._unhandled.get(delivery)
+        if entry is not None:
+            entry.taken = True
+
+    def handle(self, delivery: int) -> None:
+        """The application is done with a delivery; one that is not known (any more) is nothing."""
         entry = self._unhandled.get(delivery)
         if entry is None or entry.done:
-            return False
-        entry.done = True
+            return
+        self.waiting -= 1
+        if entry.seq is None:  # no cursor waits for it
+            del self._unhandled[delivery]
+        else:
+            entry.done = True
         self._advance()
-        return True
+
+    def drop_oldest(self) -> tuple[int, Unhandled] | None:
+        """Let the oldest go that the application has not begun with: which, with its delivery."""
+        for delivery, entry in self._unhandled.items():
+            if not entry.done and not entry.taken:
+                self.handle(delivery)
+                return delivery, entry
+        return None
 
     def _advance(self) -> None:
         while self._unhandled:
@@ -141,7 +171,7 @@ class Inbox:
 
     def _pass_over(self, seq: int, pair: tuple[UserId, int] | None) -> None:
         """Count a number as handled, in its turn, without a delivery."""
-        entry = _Unhandled(seq, pair)
+        entry = Unhandled(seq, pair)
         entry.done = True
         self._deliveries += 1
         self._unhandled[self._deliveries] = entry
@@ -149,6 +179,9 @@ class Inbox:
 
     def _forget_numbers(self) -> None:
         """Deliveries of another epoch are still to be handled, but they move no cursor."""
+        self._unhandled = OrderedDict(
+            (delivery, entry) for delivery, entry in self._unhandled.items() if not entry.done
+        )
         for entry in self._unhandled.values():
             entry.seq = None
         self._last_pair = None

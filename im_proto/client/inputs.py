@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ..wire import UserId
+from ..wire.session import SessionOp
+from .turns import Priority
 
 
 class TransportFailure(StrEnum):
@@ -38,7 +40,8 @@ class Send:
     """The application wants a message sent.
 
     `ref` is the application's name for it in this engine, drawn by the adapter: any int that was
-    not used before. It comes back in every event about the message.
+    not used before. It comes back in every event about the message. `priority` orders
+    conversations, never the messages inside one.
     """
 
     ref: int
@@ -46,6 +49,7 @@ class Send:
     content: str
     message_type: str = "text"
     session_id: int | None = None
+    priority: Priority = "normal"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,15 +90,68 @@ class TokenFailed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MessageTaken:
+    """The application has begun to handle a received message, so it is not dropped any more."""
+
+    delivery: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionCall:
+    """The application wants something of sessions; SessionFetched or SessionFailed answers.
+
+    `ref` is the application's name for the call, drawn by the adapter. GET takes a `session_id`, or
+    book, buyer and seller; CREATE and START_CHAT take book, buyer and seller.
+    """
+
+    ref: int
+    op: SessionOp
+    session_id: int | None = None
+    book_id: int | None = None
+    buyer_id: UserId | None = None
+    seller_id: UserId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpAnswered:
+    """What CallHttp asked for was answered, with any status.
+
+    `body` was read as far as CallHttp allows, and one byte more if there was more; `retry_after` is
+    the Retry-After header, in seconds.
+    """
+
+    request: int
+    status: int
+    body: bytes
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpFailed:
+    """What CallHttp asked for was not answered, or not to the end; `reason` is for people."""
+
+    request: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TransportOpened:
-    """The transport that OpenTransport asked for is there: TCP, and TLS if it is wss."""
+    """The transport that OpenTransport asked for is there: TCP, and TLS if it was `secure`."""
+
+    transport: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsStarted:
+    """The TLS that StartTls asked for is there. If it failed: TransportFailed. Of ClientEngine
+    only."""
 
     transport: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransportFailed:
-    """The transport that OpenTransport asked for could not be opened."""
+    """The transport that OpenTransport, or the TLS that StartTls, asked for could not be had."""
 
     transport: int
     kind: TransportFailure = TransportFailure.OTHER
@@ -133,7 +190,8 @@ class WriteReady:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkChanged:
-    """The machine has a network again, or another one: a waiting client tries at once."""
+    """The machine has a network again, or another one: a waiting client tries at once, one that
+    is logged in probes at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +203,13 @@ class WallClock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimePassed:
-    """`next_deadline()` has come, or the adapter just woke up. Early or twice does no harm."""
+    """`next_deadline()` has come, or the adapter just woke up. Early or twice does no harm.
+
+    `wall` is what the wall clock says, in seconds since 1970: where it has run on and `now` has
+    not, the machine has slept. None: nobody looked.
+    """
+
+    wall: float | None = None
 
 
 # --- of ClientCore only: what the framing, or a transport that gives whole messages, has seen
@@ -219,9 +283,13 @@ CoreInput = (
     | Send
     | Cancel
     | MessageHandled
+    | MessageTaken
     | UpdateToken
     | TokenReady
     | TokenFailed
+    | SessionCall
+    | HttpAnswered
+    | HttpFailed
     | TransportOpened
     | TransportFailed
     | TransportLost
@@ -245,10 +313,15 @@ Input = (
     | Send
     | Cancel
     | MessageHandled
+    | MessageTaken
     | UpdateToken
     | TokenReady
     | TokenFailed
+    | SessionCall
+    | HttpAnswered
+    | HttpFailed
     | TransportOpened
+    | TlsStarted
     | TransportFailed
     | TransportLost
     | BytesReceived

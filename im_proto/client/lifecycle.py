@@ -13,8 +13,8 @@ from ..config import ClientConfig
 from ..errors import IMError, IMErrorCode, LocalProtocolError, printable
 from ..machines import CONNECTION, RECONNECT
 from ..wire import (
+    DIALECTS,
     Blame,
-    Invocation,
     Kick,
     ServerLimits,
     Verdict,
@@ -32,6 +32,7 @@ from .liveness import Liveness
 from .login import Login
 from .receiving import Receiving
 from .sending import Sending
+from .sessions import Sessions
 from .timers import OF_THE_LINK, Timer, client_timers
 
 #: Close codes that stand for something seen and never go over the wire (RFC 6455 section 7.4.1).
@@ -63,10 +64,13 @@ class Lifecycle:
         self.timers = client_timers()
         self.backoff = Backoff(config.reconnect)
         self.liveness = Liveness(config.heartbeat, self.timers)
-        self.login = Login(config, self.device_id)
-        self.fx = Effects(Invocation("client"), now, wall - now)
+        dialect = DIALECTS[config.dialect]()
+        extensions = config.extensions and dialect.extensions
+        self.login = Login(config, self.device_id, extensions=extensions)
+        self.fx = Effects(dialect, now, wall - now)
         self.sending = Sending(config, self.fx, self.timers)
         self.receiving = Receiving(config, self.fx, self.timers)
+        self.sessions = Sessions(config, self.login, self.fx, self.timers, rng)
         self.capabilities: frozenset[str] = frozenset()
         self.guarantee: ev.Guarantee | None = None
         self.reason = "connect() was not called yet"
@@ -75,6 +79,10 @@ class Lifecycle:
         self._kick: Kick | None = None
         self._was_authenticated = False
         self._told_connected = False
+        #: nothing is read from the transport: the application is behind
+        self.paused = False
+        #: a message has begun to come in and is not complete
+        self._half = False
 
     # ------------------------------------------------------------ the application's wishes
 
@@ -88,17 +96,14 @@ class Lifecycle:
         elif self.reconnect == "waiting":
             self._try_now()
 
-    def _on_network_changed(self, _: inp.NetworkChanged) -> None:
-        if self.reconnect == "waiting":
-            self._try_now()
-
     def _on_disconnect(self, _: inp.Disconnect) -> None:
+        self.sessions.end(IMError(IMErrorCode.NETWORK_ERROR, "disconnect() was called meanwhile"))
+        self._stop_fetching()
         if self.reconnect == "idle":
             return
         was_open = self.connection == "open"
         self.login.excused()
         self.timers.cancel(Timer.RECONNECT)
-        self._stop_fetching()
         self._link_ends(Blame.NOBODY, last_words=True)
         self._reconnect_to("disconnect_requested")
         if self.login.state == "refused":
@@ -115,9 +120,8 @@ class Lifecycle:
         if not is_token(update.token):
             raise LocalProtocolError("UpdateToken: a token has 1 to 8192 characters, and is text")
         self.login.replace(update.token)
+        self._cancel_fetch()
         if self.login.state == "fetching_token":
-            self.timers.cancel(Timer.TOKEN)
-            self.fx.do(act.CancelToken(request=self.login.request))
             self.login.to("token_ready")
             self._open()
         elif self.login.state == "refused":
@@ -137,10 +141,8 @@ class Lifecycle:
         if self.login.needs_fetch:
             if self.login.state == "token_held":
                 self.login.to("reset")
-            self.login.request += 1
             self.login.to("fetch_started")
-            self.timers.set(Timer.TOKEN, self.fx.now + self.config.timeouts.token)
-            self.fx.do(act.FetchToken(request=self.login.request))
+            self._fetch_token()
             return
         self.login.to("token_ready")
         self._open()
@@ -148,7 +150,8 @@ class Lifecycle:
     def _open(self) -> None:
         self.transport += 1
         self._kick = None
-        self.sending.blocked = False
+        self.sending.blocked = self._half = False
+        self.capabilities = frozenset()  # nothing is granted on this link yet
         self._connection_to("open_requested")
         self.timers.set(Timer.CONNECT, self.fx.now + self.config.timeouts.connect)
         self.fx.do(
@@ -157,6 +160,7 @@ class Lifecycle:
                 host=self.config.host,
                 port=self.config.port,
                 secure=self.config.secure,
+                unix_path=self.config.unix_path,
             )
         )
 
@@ -164,6 +168,14 @@ class Lifecycle:
         self.timers.cancel(Timer.RECONNECT)
         self._reconnect_to("retry_due")
         self._attempt()
+
+    def _fetch_token(self) -> None:
+        """Ask the token function, unless it is being asked: whoever needs a token gets that one."""
+        if not self.login.asking:
+            self.login.asking = True
+            self.login.request += 1
+            self.timers.set(Timer.TOKEN, self.fx.now + self.config.timeouts.token)
+            self.fx.do(act.FetchToken(request=self.login.request))
 
     def _on_token_ready(self, ready: inp.TokenReady) -> None:
         if not self._fetching(ready.request):
@@ -173,15 +185,17 @@ class Lifecycle:
             return
         self.timers.cancel(Timer.TOKEN)
         self.login.take(ready.token)
-        self.login.to("token_ready")
-        self._open()
+        self.sessions.token_ready()
+        if self.login.state == "fetching_token":
+            self.login.to("token_ready")
+            self._open()
 
     def _on_token_failed(self, failed: inp.TokenFailed) -> None:
         if self._fetching(failed.request):
             self._token_failed(printable(failed.reason))
 
     def _fetching(self, request: int) -> bool:
-        return self.login.state == "fetching_token" and request == self.login.request
+        return self.login.asking and request == self.login.request
 
     def _token_failed(self, why: str) -> None:
         error = IMError(
@@ -191,15 +205,23 @@ class Lifecycle:
             terminal=False,
         )
         self.timers.cancel(Timer.TOKEN)
-        self.login.to("fetch_failed")
-        self.fx.notify(ev.AuthFailed(error=error))
-        self._come_back(error, "the token function failed")
+        self.login.asking = False
+        self.sessions.token_failed(error)
+        if self.login.state == "fetching_token":
+            self.login.to("fetch_failed")
+            self.fx.notify(ev.AuthFailed(error=error))
+            self._come_back(error, "the token function failed")
 
     def _stop_fetching(self) -> None:
+        self._cancel_fetch()
         if self.login.state == "fetching_token":
+            self.login.to("reset")
+
+    def _cancel_fetch(self) -> None:
+        if self.login.asking:
+            self.login.asking = False
             self.timers.cancel(Timer.TOKEN)
             self.fx.do(act.CancelToken(request=self.login.request))
-            self.login.to("reset")
 
     def _on_transport_opened(self, opened: inp.TransportOpened) -> None:
         if self.connection != "opening":
@@ -371,6 +393,7 @@ class Lifecycle:
             self.receiving.acknowledge(at_once=True)
             self._flush()
         self.fx.envelopes.clear()
+        self._resume_reading()
         self.timers.cancel(*OF_THE_LINK)
         self.liveness.stop()
         self.sending.offline(blame)
@@ -379,6 +402,12 @@ class Lifecycle:
             if self.login.state == "authenticating":
                 self.login.ended()
             self.login.to("link_lost")
+
+    def _resume_reading(self) -> None:
+        """Read again; also for the end of a link, which has to be seen."""
+        if self.paused:
+            self.paused = self.liveness.deaf = False
+            self.fx.do(act.ResumeReading(transport=self.transport))
 
     def _close(self, code: int, reason: str) -> None:
         """Send a close frame and wait, not for ever, for the peer's."""

@@ -41,16 +41,25 @@ class Judgement:
 
 
 class Login:
-    """The client's token and its log-in on the present link."""
+    """The client's token and its log-in on the present link.
 
-    def __init__(self, config: ClientConfig, device_id: str) -> None:
+    Args:
+        config: whose token and user.
+        device_id: this client's name at the server.
+        extensions: section 2 may be asked for, until a server turns out to be strict.
+    """
+
+    def __init__(self, config: ClientConfig, device_id: str, *, extensions: bool) -> None:
         self._config = config
         self._device_id = device_id
-        self._fetches = not isinstance(config.token, str)
+        #: there is a function that gets a token
+        self.fetches = not isinstance(config.token, str)
         self.state = AUTH.initial
         self.token: str | None = config.token if isinstance(config.token, str) else None
-        #: the FetchToken that is waited for
+        #: the FetchToken that is, or was last, waited for
         self.request = 0
+        #: it is waited for: by the log-in, by session calls, or by both
+        self.asking = False
         #: the token whose log-in was gone when a message came; it is not tried a third time
         self._doubted: str | None = None
         #: a token is wanted in place of a refused one
@@ -61,8 +70,10 @@ class Login:
         self._unproven = False
         #: the next log-in is a plain one, to find out whether the server is strict
         self._trying_plain = False
+        #: it was never meant to be asked for section 2
+        self._never_asks = not extensions
         #: this server can't take section 2
-        self.plain = not config.extensions
+        self.plain = not extensions
         self._unanswered = 0
         #: the end of this log-in, if it comes without an answer, is no sign of a strict server
         self._excused = False
@@ -78,11 +89,12 @@ class Login:
     @property
     def needs_fetch(self) -> bool:
         """Is there no token, and a function that gets one?"""
-        return self.token is None and self._fetches
+        return self.token is None and self.fetches
 
     def take(self, token: str) -> None:
         """The token function has answered."""
         self.token = token
+        self.asking = False
         self._fresh = self._unproven = self._replacing
         self._replacing = False
 
@@ -94,7 +106,7 @@ class Login:
     def start_over(self) -> None:
         """connect() after a refusal: another token, if there is a function that gets one."""
         self.to("reset")
-        if self._fetches:
+        if self.fetches:
             self.token = None
         self._clear_doubts()
 
@@ -107,7 +119,7 @@ class Login:
 
         A token that came in place of a refused one and is refused as well ends the asking.
         """
-        if not self._fetches or self._fresh:
+        if not self.fetches or self._fresh:
             return False
         self._ask_for_another()
         return True
@@ -117,7 +129,7 @@ class Login:
         if self._unproven or self.token == self._doubted:
             return False
         self._doubted = self.token
-        if self._fetches:
+        if self.fetches:
             self._ask_for_another()
         return True
 
@@ -164,7 +176,7 @@ class Login:
     @property
     def _bare(self) -> bool:
         """accessToken alone: to a server that is, or may be, strict about unknown keys."""
-        return self._config.extensions and (self.plain or self._trying_plain)
+        return not self._never_asks and (self.plain or self._trying_plain)
 
     @property
     def asked_for_extensions(self) -> bool:

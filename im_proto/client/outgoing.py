@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from ..machines import DELIVERY
 from ..wire import UserId
+from .turns import PRIORITIES, Priority, Turns
 
 
 class Outgoing:
@@ -23,6 +24,7 @@ class Outgoing:
         "msg_id",
         "not_before",
         "place",
+        "priority",
         "ref",
         "renumbered",
         "sends",
@@ -43,6 +45,7 @@ class Outgoing:
         content: str,
         message_type: str,
         session_id: int | None,
+        priority: Priority = "normal",
     ) -> None:
         self.ref = ref
         self.msg_id = msg_id
@@ -50,6 +53,7 @@ class Outgoing:
         self.content = content
         self.message_type = message_type
         self.session_id = session_id
+        self.priority = priority
         self.state = DELIVERY.initial
         #: among all messages of this outbox, in the order they were given
         self.place = 0
@@ -77,13 +81,34 @@ class Outgoing:
 
 
 class _Conversation:
-    __slots__ = ("in_flight", "listed", "waiting")
+    __slots__ = ("counts", "in_flight", "listed", "waiting")
 
     def __init__(self) -> None:
         self.waiting: deque[Outgoing] = deque()
+        #: of those that wait, by priority
+        self.counts = dict.fromkeys(PRIORITIES, 0)
         self.in_flight = 0
-        #: it stands in the ring of conversations that may send
-        self.listed = False
+        #: with this priority it stands among the conversations that may send
+        self.listed: Priority | None = None
+
+    @property
+    def priority(self) -> Priority:
+        """The highest of what waits: a message can't go before those ahead of it, so they all
+        hurry."""
+        return next((name for name in PRIORITIES if self.counts[name]), "low")
+
+    def put(self, place: int, message: Outgoing) -> None:
+        self.waiting.insert(place, message)
+        self.counts[message.priority] += 1
+
+    def take(self) -> Outgoing:
+        message = self.waiting.popleft()
+        self.counts[message.priority] -= 1
+        return message
+
+    def remove(self, message: Outgoing) -> None:
+        self.waiting.remove(message)
+        self.counts[message.priority] -= 1
 
 
 class Outbox:
@@ -92,7 +117,7 @@ class Outbox:
     def __init__(self) -> None:
         self._by_ref: dict[int, Outgoing] = {}
         self._conversations: dict[UserId, _Conversation] = {}
-        self._ring: deque[UserId] = deque()
+        self._turns = Turns()
         #: by msgId, in the order they were handed over
         self._in_flight: dict[int, Outgoing] = {}
         #: conversations that wait for a retry's time
@@ -145,17 +170,18 @@ class Outbox:
         self._places += 1
         message.place = self._places
         self._by_ref[message.ref] = message
-        self._conversations.setdefault(message.to_user, _Conversation()).waiting.append(message)
+        conversation = self._conversations.setdefault(message.to_user, _Conversation())
+        conversation.put(len(conversation.waiting), message)
         self._list(message.to_user)
 
     def take(self, now: float, *, window: int) -> Outgoing | None:
         """The next message that may be handed over; None when the window is full or none may."""
-        if len(self._in_flight) >= window or not self._ring:
+        if len(self._in_flight) >= window or not self._turns:
             return None
-        user = self._ring.popleft()
+        user = self._turns.next()
         conversation = self._conversations[user]
-        conversation.listed = False
-        message = conversation.waiting.popleft()
+        conversation.listed = None
+        message = conversation.take()
         message.to("handed_over")
         message.sends += 1
         message.sent_at = now
@@ -172,14 +198,14 @@ class Outbox:
         if was == "in_flight":
             self._land(message)
         else:
-            self._conversations[message.to_user].waiting.remove(message)
+            self._conversations[message.to_user].remove(message)
         del self._by_ref[message.ref]
         conversation = self._conversations[message.to_user]
         if not conversation.waiting and not conversation.in_flight:
             del self._conversations[message.to_user]
             self._resting.pop(message.to_user, None)
-            if conversation.listed:
-                self._ring.remove(message.to_user)
+            if conversation.listed is not None:
+                self._turns.leave(message.to_user, conversation.listed)
         else:
             self._list(message.to_user)
 
@@ -233,13 +259,13 @@ class Outbox:
 
     def _put_back(self, message: Outgoing) -> None:
         """Where it was among the others of its conversation: at the front, or nearly so."""
-        waiting = self._conversations[message.to_user].waiting
+        conversation = self._conversations[message.to_user]
         before = 0
-        for other in waiting:
+        for other in conversation.waiting:
             if other.place > message.place:
                 break
             before += 1
-        waiting.insert(before, message)
+        conversation.put(before, message)
 
     def _land(self, message: Outgoing) -> None:
         del self._in_flight[message.msg_id]
@@ -253,9 +279,11 @@ class Outbox:
             and user not in self._resting
             and (limit is None or conversation.in_flight < limit)
         )
-        if may and not conversation.listed:
-            conversation.listed = True
-            self._ring.append(user)
-        elif not may and conversation.listed:
-            conversation.listed = False
-            self._ring.remove(user)
+        wanted = conversation.priority if may else None
+        if wanted == conversation.listed:
+            return
+        if conversation.listed is not None:
+            self._turns.leave(user, conversation.listed)
+        if wanted is not None:
+            self._turns.join(user, wanted)
+        conversation.listed = wanted

@@ -16,6 +16,11 @@ from .timers import Timer
 ACK_EVERY: Final = 32
 #: … and never later than so many seconds after they were handled.
 ACK_DELAY: Final = 0.2
+#: While an answer is awaited the socket is read, whatever waits for the application. Beyond so
+#: many times `max_unhandled`, but not below so many messages, the oldest go even with
+#: `when_full="block"`.
+HARD_FACTOR: Final = 10
+HARD_LIMIT: Final = 10_000
 
 
 class Receiving:
@@ -30,6 +35,11 @@ class Receiving:
         #: where the last hole was, and how often it was met there without progress
         self._hole = (-1, 0)
         self.inbox = Inbox(config.known_pairs)
+        self._behind = False
+        limit = config.max_unhandled
+        self._limit = limit
+        hard = max(limit * HARD_FACTOR, HARD_LIMIT)
+        self._most = limit if config.when_full == "drop_oldest" else hard
 
     def online(self, data: AuthData, *, numbered: bool) -> bool:
         """Logged in; `numbered`: the server granted `seq`. Did it resume where we were?"""
@@ -79,7 +89,35 @@ class Receiving:
                 seq=push.seq,
             )
         )
+        if self.inbox.waiting > self._most:
+            self._drop_oldest()
         return None
+
+    def _drop_oldest(self) -> None:
+        dropped = self.inbox.drop_oldest()
+        if dropped is not None:
+            delivery, entry = dropped
+            user, msg_id = entry.pair or (None, None)
+            self._fx.notify(
+                ev.MessageDropped(delivery=delivery, from_user=user, msg_id=msg_id, seq=entry.seq)
+            )
+
+    @property
+    def syncing(self) -> bool:
+        """The repair of a hole is awaited."""
+        return self._syncing
+
+    def look_behind(self) -> bool:
+        """Is the application so far behind that no more should be read? With hysteresis, told."""
+        if self._config.when_full != "block":
+            return False
+        behind = self.inbox.waiting > (self._limit // 2 if self._behind else self._limit - 1)
+        if behind and not self._behind:
+            self._fx.notify(ev.ReadingPaused(unhandled=self.inbox.waiting))
+        elif self._behind and not behind:
+            self._fx.notify(ev.ReadingResumed())
+        self._behind = behind
+        return behind
 
     def synced(self, response: SyncResponse) -> None:
         """SYNC_RESPONSE came: the pushes go on behind the hole, or from the oldest held."""
@@ -101,7 +139,7 @@ class Receiving:
         behind = inbox.handled - inbox.acked
         if not self._numbered or behind <= 0:
             return
-        if at_once or not inbox.unhandled or behind >= ACK_EVERY:
+        if at_once or not inbox.unsettled or behind >= ACK_EVERY:
             inbox.acked = inbox.handled
             self._fx.say(ChatAck(seq=inbox.handled))
             self._timers.cancel(Timer.ACK_OUT)

@@ -8,19 +8,18 @@ is sent again (at least once) or ends IN_DOUBT (at most once), as configured.
 
 from __future__ import annotations
 
+from .. import validation
 from ..config import ClientConfig
 from ..errors import IMError, IMErrorCode, LocalProtocolError
 from ..timers import Timers
 from ..wire import (
-    MAX_ID,
     Blame,
+    ChatAnswer,
     ChatError,
     ChatSendResponse,
     ChatSendToOne,
     Outcome,
-    check_content,
     outcome,
-    user_id,
 )
 from . import events as ev
 from .backoff import base_delay
@@ -28,6 +27,7 @@ from .effects import Effects, Trouble
 from .inputs import Send
 from .outgoing import Outbox, Outgoing
 from .timers import Timer
+from .turns import PRIORITIES
 
 #: A message that was the oldest unanswered at so many closes in a row is what the peer chokes on.
 POISON_AFTER = 3
@@ -42,7 +42,7 @@ class Sending:
         self._timers = timers
         self._highest_id = 0
         self._online = False
-        self._window = config.in_flight
+        self._window = self._most = min(config.in_flight, fx.dialect.in_flight or config.in_flight)
         self._watched: tuple[int, int] | None = None
         self._probed = False
         self._poison: tuple[int, int] = (0, 0)
@@ -70,9 +70,13 @@ class Sending:
                 f"{len(self.outbox)} messages wait already (max_queue); wait for some to end",
             )
         try:
-            to_user = user_id(send.to_user)
-            _check_form(send)
-            check_content(send.content, self.content_units)
+            to_user = validation.user_id(send.to_user)
+            validation.message_type(send.message_type)
+            if send.priority not in PRIORITIES:
+                raise ValueError(f"priority is one of {', '.join(PRIORITIES)}")
+            if send.session_id is not None:
+                validation.session_id(send.session_id)
+            validation.content(send.content, self.content_units)
         except ValueError as error:
             raise IMError(IMErrorCode.MESSAGE_FORMAT_ERROR, str(error)) from None
         self.outbox.add(
@@ -83,6 +87,7 @@ class Sending:
                 content=send.content,
                 message_type=send.message_type,
                 session_id=send.session_id,
+                priority=send.priority,
             )
         )
 
@@ -107,10 +112,11 @@ class Sending:
         """Logged in to a server that is like this."""
         self._online = True
         self.idempotent = idempotent
-        self._window = min(self._config.in_flight, in_flight or self._config.in_flight)
+        self._window = min(self._most, in_flight or self._most)
         self.content_units = content_units or self._config.content_units
         self._highest_id = max(self._highest_id, last_id)
         self.outbox.per_conversation = None if idempotent else 1
+        self.outbox.wake(self._fx.now)  # rests that have ended meanwhile
         self.outbox.relist()
         if not idempotent and not self._config.resend_when_unsure:
             # they went to a server that knows the identity of a send; this one doesn't
@@ -170,12 +176,23 @@ class Sending:
 
     # ------------------------------------------------------------ the server's answers
 
-    def answered(self, response: ChatSendResponse) -> Trouble | None:
-        """CHAT_SEND_RESPONSE came."""
+    def answered(self, response: ChatSendResponse | ChatAnswer) -> Trouble | None:
+        """CHAT_SEND_RESPONSE came, or the answer of a dialect without msgId."""
+        if isinstance(response, ChatAnswer):
+            return self._answered_unnamed(response)
         message = self.outbox.unanswered(response.msg_id)
         if message is None:
             return None
         return self._settle(message, response.code, response.message, response)
+
+    def _answered_unnamed(self, answer: ChatAnswer) -> Trouble | None:
+        """It speaks of the only message in flight; if there isn't one, nothing is guessed."""
+        if outcome(answer.code) is not Outcome.SUCCESS:
+            return self.refused(ChatError(code=answer.code, message=answer.message))
+        message = self.outbox.oldest
+        if message is not None and self.outbox.in_flight == 1:
+            self._accept(message, None)
+        return None
 
     def refused(self, error: ChatError) -> Trouble | None:
         """CHAT_ERROR_RESPONSE came.
@@ -339,25 +356,10 @@ class Sending:
         elif self._watched != (oldest.ref, oldest.sends):
             self._watched = (oldest.ref, oldest.sends)
             self._probed = False
-            self._timers.set(Timer.ACK, oldest.sent_at + self._config.timeouts.ack)
+            due = oldest.sent_at + self._config.timeouts.ack
+            self._timers.set(Timer.ACK, max(due, self._fx.now))
         wake = self.outbox.next_wake()
         if wake is None:
             self._timers.cancel(Timer.RETRY)
         else:
             self._timers.set(Timer.RETRY, wake)
-
-
-def _check_form(send: Send) -> None:
-    """Types and bounds of all but content and recipient: the application may say anything.
-
-    Raises:
-        ValueError: names what is wrong.
-    """
-    if type(send.content) is not str:
-        raise ValueError(f"content is a str, not {type(send.content).__name__}")
-    kind: object = send.message_type
-    session: object = send.session_id
-    if not isinstance(kind, str) or not 0 < len(kind) <= 64 or not kind.isprintable():
-        raise ValueError("message_type has 1 to 64 printable characters")
-    if session is not None and (type(session) is not int or not 0 < session <= MAX_ID):
-        raise ValueError("session_id is an int between 1 and 2^63-1")

@@ -19,6 +19,8 @@ class Timer(StrEnum):
     """AUTH_REQUEST is out."""
     HEARTBEAT_DUE = "the next heartbeat"
     """Time to probe; goes on at a steady pace while logged in."""
+    WATCH = "the next look at the clocks"
+    """Logged in: a look by which a sleep of the machine is noticed."""
     HEARTBEAT_ANSWER = "a sign of life"
     """A probe is out; nothing complete was heard since."""
     PARTIAL = "the rest of a message"
@@ -33,6 +35,10 @@ class Timer(StrEnum):
     """SYNC_REQUEST is out."""
     RECONNECT = "the next attempt"
     """The delay before the next attempt to connect."""
+    SESSION = "the answer to a session call"
+    """A session call is under way; absolute, whatever it takes inside."""
+    SESSION_RETRY = "the next try of a session call"
+    """The HTTP server failed, and the call may be repeated."""
     CLOSE = "the peer's close"
     """Our close frame is out; absolute."""
 
@@ -46,6 +52,7 @@ JUDGES: Final = frozenset(
         Timer.PARTIAL,
         Timer.ACK,
         Timer.SYNC,
+        Timer.SESSION,
     }
 )
 #: Deadlines that mean nothing once the link is gone.
@@ -53,6 +60,7 @@ OF_THE_LINK: Final = (
     Timer.CONNECT,
     Timer.AUTH,
     Timer.HEARTBEAT_DUE,
+    Timer.WATCH,
     Timer.HEARTBEAT_ANSWER,
     Timer.PARTIAL,
     Timer.ACK,

@@ -79,6 +79,10 @@ class Commits:
         if waiting is None or (move.generation, move.seq) > (waiting.generation, waiting.seq):
             self._cursors[move.user, move.device] = move
 
+    def forget_cursors(self) -> None:
+        """Write none of those that wait."""
+        self._cursors.clear()
+
     def cursor(self, user: UserId, device: str) -> int | None:
         """How far a device is known to be by moves that are not written yet."""
         under_way = self._committing[2] if self._committing is not None else ()

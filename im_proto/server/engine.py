@@ -44,7 +44,8 @@ class ServerEngine:
         self.core = c.ServerCore(connection, config, now=now, wall_offset=wall_offset)
         self._connection = connection
         self._framing = Framing.server(limits=FrameLimits(message_bytes=config.message_bytes))
-        self._partial = False
+        #: what is half here; see Framing.pending
+        self._pending = 0
 
     def step(self, *events: inp.BytesReceived | inp.CoreInput, now: float) -> list[Action]:
         """Take inputs that belong together; return what is to be done about them, in order."""
@@ -75,9 +76,7 @@ class ServerEngine:
 
     def _receive(self, done: list[Action], data: bytes, now: float) -> None:
         events: list[inp.CoreInput] = []
-        message_ended = False
         for frame in self._framing.receive(data, now):
-            message_ended = message_ended or isinstance(frame, TextFrame)
             if isinstance(frame, PingFrame) and self._framing.open:
                 self._core(done, events, now)
                 self._write(done, self._framing.send_pong(frame.payload))
@@ -85,16 +84,13 @@ class ServerEngine:
             events.append(event)
             if isinstance(event, inp.UpgradeAsked):
                 self._core(done, events, now)
-        if self._framing.open:
-            if self._partial and message_ended:  # what is half here now has begun after it
-                self._change_partial(events, False)
-            if self._framing.partial != self._partial:
-                self._change_partial(events, self._framing.partial)
+        if self._framing.open and self._framing.pending != self._pending:
+            was, self._pending = self._pending, self._framing.pending
+            if was:
+                events.append(inp.PartialChanged(connection=self._connection, partial=False))
+            if self._pending:
+                events.append(inp.PartialChanged(connection=self._connection, partial=True))
         self._core(done, events, now)
-
-    def _change_partial(self, events: list[inp.CoreInput], partial: bool) -> None:
-        self._partial = partial
-        events.append(inp.PartialChanged(connection=self._connection, partial=partial))
 
     def _translate(self, frame: FrameEvent) -> inp.CoreInput:
         if isinstance(frame, TextFrame):

@@ -159,9 +159,9 @@ class Hub:
         if moved is not None:  # acknowledged here, and not written when the store looked
             login = replace(login, cursor=max(moved, login.cursor or 0))
         start = start_of(login, asked.resume if asked.numbered else None, self.config.first_login)
-        if start.base >= login.oldest and start.base > (login.cursor or 0):
-            # what a first login passes over stays passed over, though nothing is acked yet; and
-            # what a resuming client has handled is as good as acknowledged
+        if login.cursor is None or (start.base >= login.oldest and start.base > login.cursor):
+            # a device that was here is no new one at its next login, which must neither pass
+            # over more nor less; and what a resuming client has handled is as good as acknowledged
             self._move(asked.user, asked.device, login.generation, start.base)
         session = Session(
             connection=asked.connection,
@@ -345,6 +345,9 @@ class Hub:
         submissions = self._commits.committed(failed.request, failed=True)
         if submissions is None:
             return
+        if self._draining is not None:
+            # they are retold at the next log-in; trying again and again would be all that we do
+            self._commits.forget_cursors()
         if self._commits.moved:
             self._timers.set(HubTimer.CURSORS, self._now + CURSOR_DELAY)
         hit = (c for submission in submissions for c in self._commits.waiters(submission.key))

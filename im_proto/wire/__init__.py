@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
 from . import codes
 from .closes import Blame, Verdict, verdict_of_close, verdict_of_http
 from .codes import Outcome, outcome
@@ -14,6 +17,7 @@ from .messages import (
     AuthRequest,
     AuthResponse,
     ChatAck,
+    ChatAnswer,
     ChatError,
     ChatReadReceipt,
     ChatReadReceiptResponse,
@@ -32,10 +36,18 @@ from .messages import (
     SyncRequest,
     SyncResponse,
 )
+from .typed import Typed
 from .types import MAX_ID, UserId, check_content, content_units, id_on_wire, user_id
+
+#: Every dialect by the name that a configuration calls it (`ClientConfig.dialect`). One more is a
+#: file beside theirs, and a line here.
+DIALECTS: Final[Mapping[str, type[Dialect]]] = {
+    dialect.name: dialect for dialect in (Invocation, Typed)
+}
 
 __all__ = [
     "CLIENT_MESSAGES",
+    "DIALECTS",
     "MAX_ID",
     "SERVER_MESSAGES",
     "AuthData",
@@ -44,6 +56,7 @@ __all__ = [
     "BadFrame",
     "Blame",
     "ChatAck",
+    "ChatAnswer",
     "ChatError",
     "ChatReadReceipt",
     "ChatReadReceiptResponse",
@@ -66,6 +79,7 @@ __all__ = [
     "ServerLimits",
     "SyncRequest",
     "SyncResponse",
+    "Typed",
     "Unknown",
     "UserId",
     "Verdict",

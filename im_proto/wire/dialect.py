@@ -43,11 +43,26 @@ class BadFrame(ValueError):
 
 
 class Dialect(Protocol):
-    """A way to write the messages down."""
+    """A way to write the messages down, and what can be said in it.
+
+    Its class is made without arguments for a client; `im_proto.wire.DIALECTS` names them all.
+    """
 
     @property
     def name(self) -> str:
         """What a configuration calls it."""
+
+    @property
+    def extensions(self) -> bool:
+        """Can it say what protocol.md section 2 adds? If not, nothing of it is ever asked for,
+        and a log-in without an answer is no sign of a strict server."""
+
+    @property
+    def in_flight(self) -> int | None:
+        """The most unanswered messages, all conversations together; None sets no limit.
+
+        1 where an answer need not name its message (`ChatAnswer`).
+        """
 
     def decode(self, text: str, *, batch: int) -> list[Incoming]:
         """Read a text frame; an array holds at most `batch` envelopes, 0 allows no array.
@@ -56,8 +71,16 @@ class Dialect(Protocol):
             BadFrame: nothing in the frame can be used.
         """
 
-    def encode(self, message: Message) -> str:
-        """Write one message as one envelope."""
+    def encode(self, message: Message, *, wall_ms: int = 0) -> str:
+        """Write one message as one envelope.
+
+        Args:
+            message: what to say.
+            wall_ms: milliseconds since 1970, for dialects that write down when.
+
+        Raises:
+            LocalProtocolError: the dialect has no word for it.
+        """
 
     def join(self, envelopes: Sequence[str]) -> str:
         """Put at least one written envelope into one frame, in order."""

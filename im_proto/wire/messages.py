@@ -183,6 +183,17 @@ class ChatSendResponse(Message):
     timestamp: Millis = None
 
 
+class ChatAnswer(Message):
+    """S→C: what became of the only message in flight. No code means accepted.
+
+    Of dialects without msgId alone, so it stands in none of the lists below.
+    """
+
+    kind = "chat_response"
+    code: Code | None = None
+    message: LenientText = None
+
+
 class ChatRedirectToUser(Message):
     """S→C: a message for you. `seq` is there when the capability was granted."""
 
@@ -290,6 +301,7 @@ __all__ = [
     "AuthRequest",
     "AuthResponse",
     "ChatAck",
+    "ChatAnswer",
     "ChatError",
     "ChatReadReceipt",
     "ChatReadReceiptResponse",

@@ -12,12 +12,14 @@ import pickle
 from collections.abc import Callable
 from typing import Any
 
-from core.client_kit import START, make_config, make_core, states
+from core.client_kit import START, WALL, make_config, make_core, states
 from im_proto.client import ClientCore
 from im_proto.client import actions as act
 from im_proto.client import events as ev
 from im_proto.client import inputs as inp
+from im_proto.client.receiving import HARD_LIMIT
 from im_proto.client.timers import Timer
+from im_proto.client.turns import PRIORITIES
 from im_proto.config import ClientConfig
 from im_proto.errors import IMError, LocalProtocolError
 from im_proto.machines.product import illegal
@@ -82,6 +84,8 @@ class Explorer:
         #: the transport that frames may be written to
         self._writable: int | None = None
         self._blocked = False
+        self._paused = False
+        self.pauses = 0
 
     # ------------------------------------------------------------ ops
 
@@ -190,6 +194,10 @@ class Explorer:
         for action in actions:
             if isinstance(action, act.SendText | act.SendClose):
                 assert action.transport == self._writable, f"{action} to a transport that is gone"
+            if isinstance(action, act.PauseReading | act.ResumeReading):
+                assert self._paused == isinstance(action, act.ResumeReading)
+                self._paused = not self._paused
+                self.pauses += self._paused
             if isinstance(action, act.SendClose | act.AbortTransport | act.CloseTransport):
                 self._writable = None
             if isinstance(action, act.Notify) and isinstance(action.event, ev.MessageHandedOver):
@@ -223,11 +231,22 @@ class Explorer:
         assert len(outbox) == len(pending) <= config.max_queue
         assert outbox.in_flight <= config.in_flight
         assert len(outbox._conversations) <= len(pending)
-        assert len(outbox._ring) <= len(outbox._conversations)
+        assert len(outbox._turns) <= len(outbox._conversations)
         assert set(outbox._resting) <= set(outbox._conversations)
+        for conversation in outbox._conversations.values():
+            waiting = [message.priority for message in conversation.waiting]
+            assert conversation.counts == {name: waiting.count(name) for name in PRIORITIES}
+            assert conversation.listed in (None, conversation.priority)
+            places = [message.place for message in conversation.waiting]
+            assert places == sorted(places)
         inbox = core.receiving.inbox
         assert len(inbox._known) <= config.known_pairs
-        assert inbox.unhandled <= len(self.history)
+        drops = core.config.when_full == "drop_oldest"
+        assert inbox.waiting <= (core.config.max_unhandled if drops else HARD_LIMIT)
+        assert inbox.waiting == sum(not entry.done for entry in inbox._unhandled.values())
+        assert core.paused == core.liveness.deaf == self._paused
+        assert not core.paused or core.login.state == "authenticated"
+        assert not core.paused or not len(outbox)
         assert inbox.received is None or inbox.handled <= inbox.received
         assert len(core.timers.all()) <= len(Timer)
         core.explain()
@@ -248,9 +267,10 @@ def _push(x: Explorer, n: int, m: int) -> inp.CoreInput:
     )
 
 
-def _jump(x: Explorer, n: int, _: int) -> inp.CoreInput:
+def _jump(x: Explorer, n: int, m: int) -> inp.CoreInput:
     x.now += JUMPS[n % len(JUMPS)]
-    return inp.TimePassed()
+    slept = (0.0, 0.0, 3.0, 90.0, -9.0)[m % 5]
+    return inp.TimePassed(wall=WALL + x.now + slept if m % 2 else None)
 
 
 def _deadline(x: Explorer, n: int, _: int) -> inp.CoreInput:
@@ -266,11 +286,19 @@ OPS: tuple[Callable[[Explorer, int, int], inp.CoreInput | None], ...] = (
     lambda x, n, m: inp.UpdateToken(token="u" * (n % 4)),
     lambda x, n, m: inp.TokenReady(request=x.core.login.request - m % 3, token="r" * (n % 3)),
     lambda x, n, m: inp.TokenFailed(request=x.core.login.request - m % 3, reason="no"),
-    *[lambda x, n, m: inp.Send(ref=len(x.sent) + 1, to_user=2 + n % 3, content=CONTENTS[m % 8])]
+    *[
+        lambda x, n, m: inp.Send(
+            ref=len(x.sent) + 1,
+            to_user=2 + n % 3,
+            content=CONTENTS[m % 8],
+            priority=PRIORITIES[(n + m) % 3],
+        )
+    ]
     * 4,
     lambda x, n, m: inp.Send(ref=x.ref(n), to_user=("", 0, 3, "bravo")[m % 4], content="x"),
     lambda x, n, m: inp.Cancel(ref=max(0, len(x.sent) - n % 5)),
     *[lambda x, n, m: inp.MessageHandled(delivery=max(0, x.delivered - n % 6))] * 2,
+    lambda x, n, m: inp.MessageTaken(delivery=max(0, x.delivered - n % 6)),
     lambda x, n, m: inp.TransportOpened(transport=x.transport(m)),
     lambda x, n, m: inp.TransportFailed(transport=x.transport(m)),
     lambda x, n, m: inp.TransportLost(transport=x.transport(m)),
@@ -321,6 +349,8 @@ CONFIGS = (
     make_config(token=some_token, reconnect={"max_retries": 3, "jitter": "full"}, max_queue=12),
     make_config(resend_when_unsure=False, max_sends=2, heartbeat={"interval": 3, "max_missed": 1}),
     make_config(extensions=False, reconnect={"max_retries": 0, "stable_after": 0}, max_queue=12),
+    make_config(max_unhandled=1, max_queue=1, sleep_watch=1.0),
+    make_config(max_unhandled=3, when_full="drop_oldest", sleep_watch=7.0),
 )
 
 

@@ -27,7 +27,7 @@ PLAIN_DELAYS = {"jitter": "none"}
 def make_config(**fields: Any) -> ClientConfig:
     """A configuration without jitter; `reconnect` and others may be given as dicts."""
     reconnect = PLAIN_DELAYS | fields.pop("reconnect", {})
-    defaults = {"ws_url": "ws://chat.example/ws", "token": "t0", "user_id": 1}
+    defaults = {"ws_url": "ws://chat.example/ws", "token": "t0", "user_id": 1, "sleep_watch": None}
     return ClientConfig.model_validate(defaults | {"reconnect": reconnect} | fields)
 
 

@@ -311,3 +311,14 @@ def test_a_welcome_and_a_close_in_one_read_raise_nothing() -> None:
     assert any(isinstance(a, act.CloseTransport) for a in actions)
     assert e.state().status == "RECONNECTING"
     assert e.core.sending.outbox.get(1) is not None
+
+
+def test_a_stream_of_whole_pings_is_never_taken_for_half_a_message() -> None:
+    e = Engine(timeouts={"partial": 30}, heartbeat={"interval": 1000}).login()
+    ping = e.server.send_ping(b"x")
+    e.feed(ping[:2])
+    for _ in range(40):
+        e.now += 1
+        e.do(inp.TimePassed())
+        e.feed(ping[2:] + ping[:2])
+    assert e.engine.state().status == "AUTHENTICATED"

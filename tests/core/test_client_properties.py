@@ -85,7 +85,7 @@ def test_random_lives_reach_what_they_are_meant_to_reach() -> None:
     """Guards the explorer itself: without log-ins and messages it would prove nothing."""
     reached: Counter[str] = Counter()
     states: set[str] = set()
-    for seed in range(24):
+    for seed in range(36):
         rng = random.Random(seed)
         x = Explorer(CONFIGS[seed % len(CONFIGS)], seed=seed)
         for _ in range(120):
@@ -95,8 +95,16 @@ def test_random_lives_reach_what_they_are_meant_to_reach() -> None:
         for name in counters.__slots__:
             reached[name] += getattr(counters, name)
         reached["failed"] += len(x.ended) - counters.accepted
+        reached["pauses"] += x.pauses
         reached["refused inputs"] += sum(line[0] != "[" for line in x.log)
     assert states == {"idle", "attempting", "established", "waiting", "exhausted", "halted"}
-    for name in ("reconnects", "resumed", "retransmitted", "duplicates_suppressed", "accepted"):
+    for name in (
+        "reconnects",
+        "resumed",
+        "retransmitted",
+        "duplicates_suppressed",
+        "accepted",
+        "pauses",
+    ):
         assert reached[name] > 10, reached
     assert min(reached[name] for name in ("received", "failed", "refused inputs")) > 30, reached

@@ -169,10 +169,10 @@ def test_a_waiting_client_tries_at_once_when_told_so(hurry: inp.CoreInput) -> No
     assert d.status == "AUTHENTICATED"
 
 
-def test_a_new_network_means_nothing_to_who_does_not_wait() -> None:
+def test_a_new_network_means_nothing_to_who_wants_no_link_or_is_on_the_way() -> None:
     d = Driver()
     assert d.do(inp.NetworkChanged()) == []
-    d.login()
+    d.link()
     assert d.do(inp.NetworkChanged()) == []
 
 

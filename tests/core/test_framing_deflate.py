@@ -39,6 +39,16 @@ def deflate(data: bytes, level: int = 6, bits: int = 15) -> bytes:
     return (maker.compress(data) + maker.flush(zlib.Z_SYNC_FLUSH))[:-4]
 
 
+def read_in_window(data: bytes, bits: int) -> str:
+    """What a peer with so small a window makes of a message."""
+    rest = data + b"\0\0\xff\xff"
+    reader, read = zlib.decompressobj(-bits), b""
+    while rest:  # in small steps: in one go zlib looks back further than its window
+        read += reader.decompress(rest, 32)
+        rest = reader.unconsumed_tail
+    return read.decode()
+
+
 def deflating_server(
     offer: str = "permessage-deflate", limits: FrameLimits = LIMITS
 ) -> tuple[Framing, bytes]:
@@ -101,12 +111,7 @@ def test_offers_that_are_taken(offer, reply):
     wire = frame(TEXT, deflate(text.encode()), rsv=RSV1)
     assert server.receive(wire * 2, 0.0) == [TextFrame(text=text)] * 2
     bits = int(reply[-2:].strip("=") or 15)
-    rest = server.send_text(text)[4:] + b"\0\0\xff\xff"
-    reader, read = zlib.decompressobj(-bits), b""
-    while rest:  # in small steps: in one go zlib looks back further than its window
-        read += reader.decompress(rest, 32)
-        rest = reader.unconsumed_tail
-    assert read.decode() == text
+    assert read_in_window(server.send_text(text)[4:], bits) == text
 
 
 @pytest.mark.parametrize("bits", range(8, 16))
@@ -114,6 +119,22 @@ def test_client_reads_every_window_of_a_server(bits):
     client = deflating_client(f"; server_max_window_bits={bits}; server_no_context_takeover")
     wire = frame(TEXT, deflate(b"hello " * 100, bits=max(bits, 9)), rsv=RSV1, mask=None)
     assert client.receive(wire * 2, 0.0) == [TextFrame(text="hello " * 100)] * 2
+
+
+@pytest.mark.parametrize("bits", range(9, 15))
+def test_client_compresses_for_every_window_of_a_server(bits):
+    client = deflating_client(f"; client_max_window_bits={bits}")
+    # It repeats itself just out of the window's reach.
+    text = "".join(random.Random(1).choices("abcdefgh", k=2**bits + 100)) * 3
+    wire = client.send_text(text)
+    assert wire[0] == 0xC1
+    data = bytes(byte ^ wire[4 + i % 4] for i, byte in enumerate(wire[8:]))
+    assert read_in_window(data, bits) == text
+
+
+def test_client_sends_as_it_is_for_a_window_that_zlib_can_not_make():
+    client = deflating_client("; client_max_window_bits=8")
+    assert client.send_text("x" * 1000)[0] == 0x81
 
 
 def test_server_that_keeps_its_context():

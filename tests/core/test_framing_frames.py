@@ -23,7 +23,15 @@ from core.test_framing_kit import (
     open_server,
     single_bytes,
 )
-from im_proto.framing import CloseFrame, Framing, PingFrame, PongFrame, TextFrame, Violation
+from im_proto.framing import (
+    BinaryFrame,
+    CloseFrame,
+    Framing,
+    PingFrame,
+    PongFrame,
+    TextFrame,
+    Violation,
+)
 from im_proto.limits import FrameLimits
 
 SMALL = FrameLimits(message_bytes=1000, message_frames=5)
@@ -127,6 +135,47 @@ def test_binary_message():
     (event,) = open_server().receive(frame(BINARY, announced=500, form=2), 0.0)
     assert isinstance(event, Violation)
     assert event.code == 1003
+
+
+def test_binary_messages_where_they_are_wanted():
+    wire = (
+        frame(BINARY, b"\xff\0")
+        + frame(BINARY, b"a", fin=False)
+        + frame(PING)
+        + frame(CONT, b"\xfe", fin=False)
+        + frame(CONT)
+        + frame(TEXT, b"text")
+        + frame(BINARY)
+    )
+    want = [
+        BinaryFrame(payload=b"\xff\0"),
+        PingFrame(payload=b""),
+        BinaryFrame(payload=b"a\xfe"),
+        TextFrame(text="text"),
+        BinaryFrame(payload=b""),
+    ]
+    assert open_server(binary=True).receive(wire, 0.0) == want
+    events = feed(open_server(binary=True), single_bytes(wire))
+    assert events == want
+    assert [type(event.payload) for event in events if isinstance(event, BinaryFrame)] == [
+        bytes
+    ] * 3
+
+
+def test_binary_messages_have_the_limits_of_text():
+    server = open_server(SMALL, binary=True)
+    assert broken(frame(BINARY, announced=1001, form=2), framing=server) == 1009
+    server = open_server(SMALL, binary=True)
+    assert broken(frame(BINARY, fin=False) + frame(CONT, fin=False) * 5, framing=server) == 1008
+
+
+def test_sent_binary_message():
+    wire = open_client().send_binary(b"\xff" * 200)
+    assert wire[0] == 0x82
+    assert open_server(binary=True).receive(wire, 0.0) == [BinaryFrame(payload=b"\xff" * 200)]
+    assert open_client(binary=True).receive(open_server().send_binary(b"x"), 0.0) == [
+        BinaryFrame(payload=b"x")
+    ]
 
 
 @pytest.mark.parametrize("bad", [b"\xff", b"ab\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80"])
@@ -305,3 +354,31 @@ def test_whatever_wsproto_lets_through_ends_here(monkeypatch):
     (event,) = server.receive(frame(TEXT, b"x"), 0.0)
     assert isinstance(event, Violation)
     assert event.code == 1002
+
+
+def test_each_thing_that_is_half_here_has_a_number_of_its_own() -> None:
+    server = open_server()
+
+    def pending(data: bytes) -> int:
+        server.receive(data, 0.0)
+        return server.pending
+
+    ping, text = frame(PING, b"x"), frame(TEXT, b"abc")
+    first = pending(ping[:3])
+    second = pending(ping[3:] + ping[:3])
+    assert 0 < first < second
+    assert pending(ping[3:]) == 0
+    begun = pending(frame(TEXT, b"a", fin=False))
+    assert begun > second
+    # a ping between two fragments, whole or half, is no end of the message
+    assert [pending(ping), pending(ping[:3]), pending(ping[3:])] == [begun] * 3
+    assert pending(frame(CONT, b"", fin=False)) == begun
+    after = pending(frame(CONT) + text[:2])
+    assert after > begun
+    assert pending(text[2:]) == 0
+
+
+def test_the_head_of_the_handshake_is_pending_too() -> None:
+    server = Framing.server(limits=FrameLimits())
+    server.receive(b"GET / HT", 0.0)
+    assert server.pending == 1

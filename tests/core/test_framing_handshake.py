@@ -376,7 +376,7 @@ def test_request_bytes():
         "Sec-WebSocket-Version: 13",
         "Sec-WebSocket-Protocol: im.v1, im.v2",
         "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; "
-        "client_no_context_takeover",
+        "client_no_context_takeover; client_max_window_bits",
         "Authorization: Bearer t0",
         "",
         "",
@@ -469,7 +469,7 @@ def test_101_then_frames():
         "permessage-deflate; server_max_window_bits=99",
         "permessage-deflate; server_max_window_bits",
         "permessage-deflate; server_max_window_bits=",
-        "permessage-deflate; client_max_window_bits=10",  # not offered
+        "permessage-deflate; client_max_window_bits=7",
         "permessage-deflate; client_max_window_bits",
         "permessage-deflate, permessage-deflate",
         "permessage-deflate; x=1",

@@ -122,8 +122,8 @@ def test_the_check_sees_what_it_should() -> None:
         "import random\nx = random.Random(1)", "import random\nx = random.SystemRandom()",
         "def f(x=open('a')): pass", "print('x')", "from ..adapters import x", "from .. import z",
         "from ...x import y", "import im_asyncio", "from im_runtime import log",
-        "from .testing import world", "from . import testing", "import im_proto.testing",
-        "from im_proto.testing.world import World", "def f():\n    import threading",
+        "from .testing import sim", "from . import testing", "import im_proto.testing",
+        "from im_proto.testing.sim import SimWorld", "def f():\n    import threading",
         "if 0:\n    import logging", "async def f(): pass", "__import__('os')", "eval('1')",
     ]  # fmt: skip
     for source in bad:
@@ -193,33 +193,32 @@ def test_a_whole_session_runs_without_clock_entropy_files_sockets_or_threads() -
 
 def session() -> None:
     """Two clients of ours through a real gateway: chat, a lost link, a restart, a goodbye."""
-    from im_proto.client.inputs import Connect, Disconnect
-    from im_proto.server.inputs import Shutdown
-    from im_proto.testing.world import World
+    from im_proto.testing.sim import SimWorld
 
-    world = World(7)
+    world = SimWorld(7)
     one, two = world.client(1), world.client(2)
     for client in (one, two):
-        client.do(Connect())
+        client.connect()
     for n in range(20):
         one.send(2, f"to {n}")
         two.send(1, f"fro {n}")
     world.run(2)
-    assert one.link is not None
-    world.cut(one.link)
+    assert one.end is not None
+    world.network.cut(one.end)
     one.send(2, "while away")
     world.run(60)
-    world.kill_server()
+    world.server.kill()
     two.send(1, "while it is down")
     world.run(5)
-    world.start_server()
+    world.server.start()
     world.run(300, until=lambda: len(one.received) == 21 and len(two.received) == 21)
     assert [m.content for m in two.received] == [*(f"to {n}" for n in range(20)), "while away"]
     assert len(one.received) == 21
-    world.server(Shutdown())
+    world.settle()
+    world.server.shut_down()
     world.run(120)
     for client in (one, two):
-        client.do(Disconnect())
+        client.disconnect()
     world.run(60)
 
 

@@ -152,3 +152,14 @@ def test_an_empty_server_is_drained_at_once() -> None:
     kit = Kit()
     kit.do(Shutdown())
     assert drained(kit) == 1
+
+
+def test_cursors_that_can_not_be_written_hold_nothing_up_while_draining() -> None:
+    kit = Kit()
+    one, two = kit.user(1), kit.user(2)
+    one.chat(1, 2, "m1")
+    two.ack(1)
+    kit.holding = True
+    kit.do(Shutdown())
+    kit.fail()
+    assert one.code == two.code == 1012

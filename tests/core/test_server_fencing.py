@@ -208,3 +208,10 @@ def test_a_connection_that_waits_twice_for_a_fenced_message_is_ended_once() -> N
     fenced = Fenced(key=commit.submissions[0].key)
     kit.do(Committed(request=commit.request, results=(fenced,)))
     assert peer.code == 4004
+
+
+def test_with_first_login_latest_nothing_is_passed_over_at_the_second_login() -> None:
+    kit = Kit(first_login="latest")
+    kit.user(2, "tablet").lose()  # its mailbox is empty, and nothing is there to acknowledge
+    kit.user(1).chat(5, 2, "while the tablet is away")
+    assert kit.user(2, "tablet").contents == ["while the tablet is away"]

@@ -92,7 +92,7 @@ def test_the_cursor_advances_only_at_the_pong_to_a_ping_that_followed_the_push()
     peer.send("HEARTBEAT_REQUEST")
     peer.pong(b"")  # of a keepalive
     kit.wait(1)
-    assert kit.cursor(1, device="") is None and len(peer.pings) == 1
+    assert kit.cursor(1, device="") == 0 and len(peer.pings) == 1
     peer.pong(peer.pings[0])
     kit.wait(1)
     assert kit.cursor(1, device="") == 1 and len(peer.pings) == 2  # the next proves m2

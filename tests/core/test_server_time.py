@@ -134,6 +134,17 @@ def test_a_stream_of_whole_messages_is_never_taken_for_half_a_one() -> None:
     assert len(peer.of("HEARTBEAT_RESPONSE")) == 121
 
 
+def test_nor_is_a_stream_of_whole_pings() -> None:
+    kit = Kit(partial_timeout=30)
+    peer = kit.plain(1)
+    ping = peer.ping()
+    peer.raw(ping[:3])
+    for count in range(40):
+        kit.wait(1)
+        peer.raw(ping[3:] + ping[:3])
+        assert peer.close is None, f"after {count} whole pings"
+
+
 # ------------------------------------------------------------ slow readers
 
 

@@ -156,6 +156,7 @@ def _models() -> list[type[WireModel]]:
 ENOUGH = {"accessToken": "t", "code": 0, "msgId": 1, "toUser": 2, "fromUser": 2, "content": "x"}
 ENOUGH |= {"seq": 1, "after": 1, "status": "reset", "oldest": 1, "epoch": "e"}
 ENOUGH |= {"interval": 1, "timeout": 1}
+ENOUGH |= {"id": 1, "bookId": 0, "buyerId": 1, "sellerId": 2}
 MONSTERS = [10**30, -(10**30), "x" * 100_000, "9" * 100_000, ["x"] * 100_000, 1e300, -1e300]
 
 

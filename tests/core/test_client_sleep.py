@@ -1,0 +1,152 @@
+"""A sleep of the machine, a stalled process, another network: who is doubted, and for how long."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from core.client_kit import START, WALL, Driver
+from im_proto.client import events as ev
+from im_proto.client import inputs as inp
+
+#: When the wall clock of these tests was wound up: seconds since 1970 at `now` = 0.
+OFFSET = WALL - START
+
+
+class Sleeper(Driver):
+    """A driver whose adapter looks at the wall clock at each wake-up, as all do."""
+
+    def __init__(self, **config: Any) -> None:
+        super().__init__(**({"sleep_watch": 1.0} | config))
+        self.offset = OFFSET
+
+    def tick(self, seconds: float) -> Sleeper:
+        """Time passes, and every deadline in it is met."""
+        end = self.now + seconds
+        while (at := self.core.next_deadline()) is not None and at <= end:
+            self.now = max(self.now, at)
+            self.do(inp.TimePassed(wall=self.now + self.offset))
+        self.now = end
+        return self
+
+    def sleep(self, seconds: float, *, counts: bool) -> Sleeper:
+        """The machine sleeps; `counts`: its monotonic clock goes on meanwhile (Windows)."""
+        if counts:
+            self.now += seconds
+        else:  # Linux, macOS
+            self.offset += seconds
+        return self
+
+
+def alive(d: Driver) -> bool:
+    return d.status == "AUTHENTICATED"
+
+
+@pytest.mark.parametrize("counts", [True, False], ids=["clock goes on", "clock stops"])
+@pytest.mark.parametrize("asleep", [3.0, 60.0, 86_400.0])
+def test_a_dead_socket_is_found_in_under_two_seconds_after_a_sleep(
+    counts: bool, asleep: float
+) -> None:
+    d = Sleeper().login_ours()
+    assert isinstance(d, Sleeper)
+    d.tick(4.3).forget()
+    d.sleep(asleep, counts=counts).tick(1.999)
+    assert d.probes() == 1
+    assert not alive(d)
+    assert d.errors() == ["CONNECTION_LOST"]
+
+
+@pytest.mark.parametrize("counts", [True, False])
+def test_a_live_socket_survives_a_sleep(counts: bool) -> None:
+    d = Sleeper().login_ours()
+    assert isinstance(d, Sleeper)
+    d.sleep(3600, counts=counts).tick(0.0 if counts else 1.0)
+    assert d.probes() == 1
+    d.tick(0.5).frame("HEARTBEAT_RESPONSE")
+    d.forget()
+    d.tick(20)
+    assert alive(d)
+    assert not d.errors()
+
+
+def test_a_stalled_process_raises_no_alarm_when_the_peer_is_there() -> None:
+    d = Sleeper(heartbeat={"interval": 10, "timeout": 1, "max_missed": 1}).login_ours()
+    assert isinstance(d, Sleeper)
+    for _ in range(5):
+        d.stall(25.0)
+        assert alive(d)
+        d.tick(0.3).frame("HEARTBEAT_RESPONSE")
+        d.tick(5)
+        assert alive(d)
+
+
+def test_a_process_that_stalls_again_before_the_answer_is_read_judges_nobody() -> None:
+    d = Sleeper().login_ours()
+    d.stall(30)
+    d.stall(30)
+    assert alive(d)
+    d.frame("HEARTBEAT_RESPONSE")
+    d.pass_time(10)
+    assert alive(d)
+
+
+def test_a_slow_link_has_four_round_trips_to_answer_after_a_sleep() -> None:
+    d = Sleeper(heartbeat={"interval": 5, "timeout": 5}).login_ours()
+    assert isinstance(d, Sleeper)
+    d.tick(5.6).frame("HEARTBEAT_RESPONSE")  # a round trip of 0.6 s
+    d.do(inp.NetworkChanged())
+    d.tick(2.39)
+    assert alive(d)
+    d.tick(0.02)
+    assert not alive(d)
+
+
+def test_a_network_change_doubts_the_link_at_once_and_only_once() -> None:
+    d = Driver().login_ours().forget()
+    d.do(inp.NetworkChanged())
+    assert d.probes() == 1
+    for _ in range(4):  # a chatty system, that must not put the end off
+        d.pass_time(0.19)
+        d.do(inp.NetworkChanged())
+    assert d.probes() == 1
+    d.pass_time(0.05)
+    assert not alive(d)
+
+
+def test_after_an_answer_the_link_is_judged_as_before() -> None:
+    d = Driver(heartbeat={"interval": 30, "timeout": 5, "max_missed": 3}).login_ours()
+    d.do(inp.NetworkChanged())
+    d.do(inp.ControlReceived(transport=1))
+    d.pass_time(30 + 3 * 5 - 0.001)
+    assert alive(d)
+    d.pass_time(0.002)
+    assert not alive(d)
+
+
+def test_a_clock_that_is_set_back_or_forth_a_little_means_nothing() -> None:
+    d = Sleeper().login_ours().forget()
+    assert isinstance(d, Sleeper)
+    for step in (-3600.0, 0.9, -0.5, 0.0):
+        d.offset += step
+        d.tick(3)
+    assert d.probes() == 0
+
+
+def test_a_waiting_client_counts_the_time_that_it_slept() -> None:
+    d = Sleeper(reconnect={"initial_delay": 30}).login_ours()
+    assert isinstance(d, Sleeper)
+    d.lose().forget()
+    d.sleep(29, counts=False)
+    d.do(inp.WallClock(wall=d.now + d.offset))
+    d.tick(0.9)
+    assert not d.of(ev.HeartbeatSent)
+    assert d.core.connection == "disconnected"
+    d.tick(0.2)
+    assert d.core.connection == "opening"
+
+
+def test_without_a_watch_nothing_wakes_an_idle_client_but_its_heartbeat() -> None:
+    d = Driver(sleep_watch=None, heartbeat={"interval": 30}).login_ours()
+    assert d.core.next_deadline() == d.now + 30
+    assert Sleeper().login_ours().core.next_deadline() == START + 1
