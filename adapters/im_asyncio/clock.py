@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +22,14 @@ class Clock:
         self.loop: asyncio.AbstractEventLoop | None = None
         self.ahead = 0.0
         self._thread = 0
+
+    @classmethod
+    def here_if_any(cls) -> Clock:
+        """A clock of the running loop; without one, connect() will bind it."""
+        clock = cls()
+        with contextlib.suppress(RuntimeError):
+            clock.bind(asyncio.get_running_loop(), fresh=True)
+        return clock
 
     def now(self) -> float:
         """Seconds, never going back."""

@@ -1,4 +1,4 @@
-"""Calls the application's callbacks: one queue, one task, in order.
+"""Calls the application's callbacks: one task, in order.
 
 The task lives as long as there is something to call. An async callback is awaited in it; a plain
 one runs in one worker thread, or, with `inline`, in the task itself.
@@ -9,48 +9,19 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
-from collections import deque
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
-from enum import Enum, auto
 from typing import Any, Final
 
-from im_proto.errors import IMError, IMErrorCode
-from im_runtime import LOGGER, Callback, Callbacks
+from im_runtime import Call, Callback, Callbacks, Calls, Log, call, is_async
 
-from .plain import call, is_async
+from .clock import Clock
 
 #: After so many calls the loop gets its turn, whatever the callbacks do.
 _TURN: Final = 32
 
 
-class Outcome(Enum):
-    """What became of one event."""
-
-    RETURNED = auto()
-    RAISED = auto()
-    #: nobody listened any more, or the event was not wanted any more
-    NOT_CALLED = auto()
-
-
-class _Item:
-    __slots__ = ("args", "name", "then", "wanted")
-
-    def __init__(
-        self,
-        name: str,
-        args: tuple[Any, ...],
-        wanted: Callable[[], bool] | None,
-        then: Callable[[Outcome], None] | None,
-    ) -> None:
-        self.name = name
-        self.args = args
-        self.wanted = wanted
-        self.then = then
-
-
-class _Call:
+class _Active:
     """A callback that is running: what it starts, in tasks or threads, can be told by it."""
 
     __slots__ = ("active", "dispatcher")
@@ -60,7 +31,7 @@ class _Call:
         self.active = True
 
 
-_CALL: ContextVar[_Call | None] = ContextVar("im_asyncio_call", default=None)
+_ACTIVE: ContextVar[_Active | None] = ContextVar("im_asyncio_callback", default=None)
 
 
 class Dispatcher:
@@ -68,14 +39,29 @@ class Dispatcher:
 
     Args:
         callbacks: who listens.
+        clock: of the client.
+        log: of the client.
         inline: plain callbacks run on the event loop instead of in a thread.
+        slow: seconds after which a running callback is reported; None never does.
+
+    Raises:
+        LocalProtocolError: `slow` is no number of seconds above 0.
     """
 
-    def __init__(self, callbacks: Callbacks, *, inline: bool) -> None:
-        self._callbacks = callbacks
+    def __init__(
+        self,
+        callbacks: Callbacks,
+        clock: Clock,
+        *,
+        log: Log,
+        inline: bool,
+        slow: float | None,
+    ) -> None:
+        self.calls = Calls(callbacks, log=log, now=clock.now, wake=self.start, slow=slow)
+        self._clock = clock
         self._inline = inline
-        self._queue: deque[_Item] = deque()
         self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._worker: ThreadPoolExecutor | None = None
         #: the worker thread has a callback that nobody waits for any more
         self._stuck = False
@@ -85,7 +71,7 @@ class Dispatcher:
     @property
     def inside(self) -> bool:
         """Is this code running in, or started and awaited by, one of our callbacks?"""
-        running = _CALL.get()
+        running = _ACTIVE.get()
         return running is not None and running.active and running.dispatcher is self
 
     @property
@@ -93,27 +79,9 @@ class Dispatcher:
         """A callback is running or about to."""
         return self._task is not None
 
-    def put(
-        self,
-        name: str,
-        *args: object,
-        wanted: Callable[[], bool] | None = None,
-        then: Callable[[Outcome], None] | None = None,
-    ) -> None:
-        """Have `name` called with `args`, after all that was put before.
-
-        Args:
-            name: of the callback.
-            args: what it is called with.
-            wanted: asked just before; False passes the event over.
-            then: told what became of it.
-        """
-        self._queue.append(_Item(name, args, wanted, then))
-        self.start()
-
     def start(self) -> None:
         """Call what waits, if there is a loop to do it on."""
-        if self._task is not None or not self._queue:
+        if self._task is not None or not len(self.calls):
             return
         try:
             loop = asyncio.get_running_loop()
@@ -131,10 +99,7 @@ class Dispatcher:
 
     def cancel(self) -> None:
         """Cancel the callback that is running, and forget what waits."""
-        dropped, self._queue = self._queue, deque()
-        for item in dropped:
-            if item.then is not None:
-                item.then(Outcome.NOT_CALLED)
+        self.calls.clear()
         if self._task is not None:
             self._task.cancel()
 
@@ -153,43 +118,44 @@ class Dispatcher:
     async def _run(self) -> None:
         count = 0
         try:
-            while self._queue:
-                item = self._queue.popleft()
-                outcome = Outcome.NOT_CALLED
+            while (item := self.calls.next()) is not None:
                 try:
-                    if item.wanted is None or item.wanted():
-                        outcome = await self._call_all(item)
-                finally:
-                    if item.then is not None:
-                        item.then(outcome)
+                    await self._call_all(item)
+                except BaseException:
+                    self.calls.give_up(item)
+                    raise
+                self.calls.done(item)
                 count += 1
                 if count % _TURN == 0:
                     await asyncio.sleep(0)
         finally:
             self._task = None
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
             if not self.open:
                 self._dismiss()
 
-    async def _call_all(self, item: _Item) -> Outcome:
-        callbacks = self._callbacks.take(item.name)
-        outcome = Outcome.RETURNED if callbacks else Outcome.NOT_CALLED
-        for callback in callbacks:
+    async def _call_all(self, item: Call) -> None:
+        for callback in item.callbacks:
+            self.calls.begin(item, callback)
+            if self._timer is None:
+                self._watch()
             try:
                 await self._call(callback, item.args)
             except asyncio.CancelledError as exc:
                 task = asyncio.current_task()
                 if task is None or task.cancelling():
                     raise
-                outcome = Outcome.RAISED  # the callback's own, of something that it awaited
-                self._report(item.name, exc)
+                self.calls.raised(exc)  # the callback's own, of something that it awaited
             except Exception as exc:
-                outcome = Outcome.RAISED
-                self._report(item.name, exc)
-        return outcome
+                self.calls.raised(exc)
+            finally:
+                self.calls.end()
 
     async def _call(self, callback: Callback, args: tuple[Any, ...]) -> None:
-        running = _Call(self)
-        token = _CALL.set(running)
+        running = _Active(self)
+        token = _ACTIVE.set(running)
         try:
             if self._inline or is_async(callback):
                 result = callback(*args)
@@ -199,7 +165,7 @@ class Dispatcher:
                 await result
         finally:
             running.active = False
-            _CALL.reset(token)
+            _ACTIVE.reset(token)
 
     async def _in_thread(self, callback: Callback, args: tuple[Any, ...]) -> object:
         if self._worker is None:
@@ -211,11 +177,12 @@ class Dispatcher:
         finally:
             self._stuck = not work.done()
 
-    def _report(self, name: str, exc: BaseException) -> None:
-        LOGGER.error("! the callback %s raised %s", name, type(exc).__name__, exc_info=exc)
-        if name != "error" and "error" in self._callbacks:
-            error = IMError(
-                IMErrorCode.UNKNOWN_ERROR, f"the callback {name} raised {type(exc).__name__}"
-            )
-            error.__cause__ = exc
-            self.put("error", error)
+    def _watch(self) -> None:
+        """Look at the running callback when it may be slow; one timer for all of them, as it
+        needs no arming for each: one that goes off early is armed again."""
+        self._timer = None
+        self.calls.look()
+        due = self.calls.slow_at()
+        if due is not None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_at(due - self._clock.ahead, self._watch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import ssl
 from collections import deque
@@ -12,29 +13,34 @@ from typing import Any
 from im_proto.client.actions import (
     AbortTransport,
     Action,
+    CallHttp,
+    CancelHttp,
     CancelToken,
     CloseTransport,
     FetchToken,
     Notify,
     OpenTransport,
+    PauseReading,
+    ResumeReading,
     SendBytes,
+    StartTls,
 )
 from im_proto.client.engine import ClientEngine
-from im_proto.client.events import AuthFailed, ErrorOccurred, Event
+from im_proto.client.events import AuthFailed, ErrorOccurred, Event, SessionFailed
 from im_proto.client.inputs import (
+    HttpAnswered,
+    HttpFailed,
     Input,
     TimePassed,
-    TokenFailed,
-    TokenReady,
-    TransportFailed,
     WallClock,
 )
 from im_proto.config import TokenSource
-from im_runtime import log
+from im_runtime import HttpCalls, Log, call, default_tls, is_async, token_failed, token_ready
 
 from .clock import Clock
-from .link import Link, default_tls, failure
-from .plain import call, is_async
+from .link import Link
+
+_OfLink = SendBytes | PauseReading | ResumeReading | StartTls | CloseTransport | AbortTransport
 
 
 class Driver:
@@ -43,6 +49,7 @@ class Driver:
     Args:
         engine: who decides.
         clock: what the engine is told as `now`.
+        log: has a line for each input and action.
         deliver: takes the engine's events, in order; must not raise or call back.
         failed: takes an exception that is a bug of ours; everything is aborted by then.
     """
@@ -52,6 +59,7 @@ class Driver:
         engine: ClientEngine,
         clock: Clock,
         *,
+        log: Log,
         token: TokenSource,
         deliver: Callable[[Event], None],
         failed: Callable[[Exception], None],
@@ -61,6 +69,7 @@ class Driver:
     ) -> None:
         self._engine = engine
         self._clock = clock
+        self._log = log
         self._token = token
         self._deliver = deliver
         self._failed = failed
@@ -69,6 +78,7 @@ class Driver:
         self._close_timeout = close_timeout
         self._links: dict[int, Link] = {}
         self._tokens: dict[int, asyncio.Task[None]] = {}
+        self._http = HttpCalls(tls=self._tls, answer=self._from_thread)
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiters: list[asyncio.Future[None]] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -77,6 +87,8 @@ class Driver:
         self._cause: Exception | None = None
         #: timers are armed; between connect() and the end of disconnect()
         self.active = False
+        #: … and while somebody waits for what needs no connection
+        self.awaited: Callable[[], bool] = lambda: False
 
     @property
     def _loop(self) -> asyncio.AbstractEventLoop:
@@ -121,9 +133,9 @@ class Driver:
         self._running = True
         try:
             while True:
-                log(item)
+                self._log.item(item)
                 for action in self._engine.step(item, now):
-                    log(action)
+                    self._log.item(action)
                     self._carry_out(action)
                 if not self._later:
                     break
@@ -136,34 +148,48 @@ class Driver:
 
     def _carry_out(self, action: Action) -> None:
         match action:
-            case SendBytes():
-                link = self._links.get(action.transport)
-                if link is not None:
-                    link.write(action.data)
             case Notify(event=event):
-                if self._cause is not None and isinstance(event, AuthFailed | ErrorOccurred):
+                if self._cause is not None and isinstance(
+                    event, AuthFailed | ErrorOccurred | SessionFailed
+                ):
                     event.error.__cause__ = self._cause
                 self._deliver(event)
             case OpenTransport():
-                link = Link(self, action.transport)
+                link = Link(self, action.transport, close_timeout=self._close_timeout)
                 self._links[link.name] = link
-                link.task = self._spawn(self._open(link, action))
+                link.task = self._spawn(link.open(action, self._tls))
                 # Also after a sleep, in which a wall clock goes on and others may not.
                 self._later.append(WallClock(wall=self._wall()))
-            case CloseTransport():
-                link = self._links.get(action.transport)
-                if link is not None:
-                    link.close()
-            case AbortTransport():
-                link = self._links.get(action.transport)
-                if link is not None:
-                    link.drop()
             case FetchToken():
                 self._tokens[action.request] = self._spawn(self._fetch(action.request))
             case CancelToken():
                 task = self._tokens.pop(action.request, None)
                 if task is not None:
                     task.cancel()
+            case CallHttp():
+                self._http.start(action)
+            case CancelHttp():
+                self._http.cancel(action.request)
+            case _:
+                known = self._links.get(action.transport)
+                if known is not None:
+                    self._use(known, action)
+
+    def _use(self, link: Link, action: _OfLink) -> None:
+        match action:
+            case SendBytes():
+                link.write(action.data)
+            case PauseReading():
+                link.pause_reading()
+            case ResumeReading():
+                link.resume_reading()
+            case StartTls():
+                link.pause_reading()  # nothing of TLS is to come in before TLS is there
+                link.task = self._spawn(link.start_tls(action.host, self._tls))
+            case CloseTransport():
+                link.close()
+            case AbortTransport():
+                link.drop()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
@@ -179,15 +205,6 @@ class Driver:
                 self.forget(link)
         self._look_if_quiet()
 
-    async def _open(self, link: Link, action: OpenTransport) -> None:
-        try:
-            tls = self._tls() if action.secure else None
-            await link.open(action.host, action.port, tls=tls, shutdown_timeout=self._close_timeout)
-        except Exception as exc:
-            if not link.dropped and link.transport is None:
-                kind, reason = failure(exc)
-                self.feed(TransportFailed(transport=link.name, kind=kind, reason=reason), cause=exc)
-
     def _tls(self) -> ssl.SSLContext:
         if self._ssl_context is None:
             self._ssl_context = default_tls()
@@ -202,19 +219,25 @@ class Driver:
                 token = source() if is_async(source) else await asyncio.to_thread(call, source)
                 if inspect.isawaitable(token):
                     token = await token
-            if not isinstance(token, str):
-                raise TypeError(f"the token function returned a {type(token).__name__}, no str")
-            answer: Input = TokenReady(request=request, token=token)
+            answer: Input = token_ready(request, token)
         except Exception as exc:
-            # Only its name: its text may hold a secret of the application, and is logged.
-            answer, cause = TokenFailed(request=request, reason=type(exc).__name__), exc
+            answer, cause = token_failed(request, exc), exc
         if self._tokens.pop(request, None) is not None:
             self.feed(answer, cause=cause)
+
+    def _from_thread(self, answer: HttpAnswered | HttpFailed) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(self._answered, answer)
+
+    def _answered(self, answer: HttpAnswered | HttpFailed) -> None:
+        if self._http.ended(answer.request):
+            self.feed(answer)
 
     # -- time --
 
     def _arm(self) -> None:
-        deadline = self._engine.next_deadline() if self.active else None
+        wanted = self.active or self.awaited()
+        deadline = self._engine.next_deadline() if wanted else None
         if deadline is None:
             self._disarm()
             return
@@ -238,7 +261,7 @@ class Driver:
             now = max(now, timer.when() + self._clock.ahead)
         deadline = self._engine.next_deadline()
         if deadline is not None and deadline <= now:
-            self.feed(TimePassed(), now=now)
+            self.feed(TimePassed(wall=self._wall()), now=now)
         else:
             self._arm()
 
@@ -259,6 +282,7 @@ class Driver:
         """End every transport and task at once; the engine hears that the transports are lost."""
         for link in list(self._links.values()):
             link.drop(tell=tell)
+        self._http.cancel_all()
         self._tokens.clear()
         for task in list(self._tasks):
             task.cancel()
@@ -275,7 +299,7 @@ class Driver:
         while not self.quiet:
             waiter: asyncio.Future[None] = loop.create_future()
             self._waiters.append(waiter)
-            handle = loop.call_at(end, _wake, waiter)
+            handle = loop.call_at(end, wake, waiter)
             try:
                 await waiter
             finally:
@@ -288,9 +312,10 @@ class Driver:
     def _look_if_quiet(self) -> None:
         if self.quiet:
             for waiter in self._waiters:
-                _wake(waiter)
+                wake(waiter)
 
 
-def _wake(waiter: asyncio.Future[None]) -> None:
+def wake(waiter: asyncio.Future[None]) -> None:
+    """Let whoever waits for it go on."""
     if not waiter.done():
         waiter.set_result(None)

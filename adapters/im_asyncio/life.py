@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from enum import Enum, auto
+from functools import partial
 from typing import Final
 
 from im_proto.client.engine import ClientEngine
 from im_proto.client.events import Status
 from im_proto.client.inputs import Connect, Disconnect
-from im_proto.errors import IMError, IMErrorCode, LocalProtocolError
-from im_runtime import LOGGER
+from im_proto.errors import IMError, LocalProtocolError
+from im_runtime import Log, Login, Phase, Standing, not_in_time
 
 from .dispatcher import Dispatcher
-from .driver import Driver
+from .driver import Driver, wake
 
 #: How much longer than the engine's own deadlines an end may take, in seconds.
 _MARGIN: Final = 1.0
@@ -22,36 +22,13 @@ _MARGIN: Final = 1.0
 _LAST_TURNS: Final = 3
 
 
-class Phase(Enum):
-    """What the application wants of the client."""
-
-    #: connect() was never called
-    NEW = auto()
-    #: connect() was called
-    OPEN = auto()
-    #: disconnect() is under way
-    CLOSING = auto()
-    #: nothing is running
-    CLOSED = auto()
-
-
-class _Login:
+class _Login(Login):
     """Somebody who waits in connect()."""
-
-    __slots__ = ("_waiter", "ended", "error", "retry")
 
     def __init__(self, *, retry: bool) -> None:
         # Only to wake up: whoever cancels the wait cancels it too, and the answer is kept.
         self._waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.error: IMError | None = None
-        self.ended = False
-        self.retry = retry
-
-    def end(self, error: IMError | None) -> None:
-        if not self.ended:
-            self.ended, self.error = True, error
-            if not self._waiter.done():
-                self._waiter.set_result(None)
+        super().__init__(retry=retry, wake=partial(wake, self._waiter))
 
     async def wait(self) -> None:
         if not self.ended:
@@ -60,13 +37,14 @@ class _Login:
             raise self.error
 
 
-class Life:
+class Life(Standing):
     """Opens and closes a client; nothing is left running when it is closed.
 
     Args:
         engine: asked for its state.
         driver: does the I/O.
         dispatcher: calls the callbacks.
+        log: of the client.
         close_timeout: seconds that an end may take.
         changed: called when the phase, or `gave_up`, is another one.
     """
@@ -77,51 +55,21 @@ class Life:
         driver: Driver,
         dispatcher: Dispatcher,
         *,
+        log: Log,
         close_timeout: float,
         changed: Callable[[], None],
     ) -> None:
+        super().__init__(changed=changed)
         self._engine = engine
         self._driver = driver
         self._dispatcher = dispatcher
+        self._log = log
         self._limit = close_timeout + _MARGIN
-        self._changed = changed
-        self._logins: set[_Login] = set()
         self._ends: set[asyncio.Future[None]] = set()
-        self.phase = Phase.NEW
-        #: why the client will not go on by itself
-        self.gave_up: IMError | None = None
 
     def _is(self, phase: Phase) -> bool:
         """Is it now, whatever it was before an await?"""
         return self.phase is phase
-
-    @property
-    def in_use(self) -> bool:
-        """There may be a transport, a task or a timer."""
-        return self.phase in (Phase.OPEN, Phase.CLOSING)
-
-    # -- what the engine tells
-
-    def logged_in(self) -> None:
-        """A log-in succeeded."""
-        self.gave_up = None
-        for login in self._logins:
-            login.end(None)
-
-    def trouble(self, error: IMError, *, another_way: bool) -> None:
-        """An attempt, or a link, failed; with `another_way` it is no failure of connect() yet."""
-        if error.terminal:
-            self.gave_up = error
-            self._changed()
-        for login in self._logins:
-            if error.terminal or not (login.retry or another_way):
-                login.end(error)
-
-    def trying(self) -> None:
-        """The engine wants a connection (again)."""
-        self.gave_up = None
-
-    # -- what the application wants
 
     async def connect(self, timeout: float | None, *, retry: bool) -> None:
         """See `IMClient.connect`."""
@@ -137,10 +85,12 @@ class Life:
                 self._open()
                 if self._engine.state().status is Status.AUTHENTICATED:
                     return
-                self._logins.add(login)
+                self.logins.add(login)
                 await login.wait()
         except TimeoutError:
-            error = login.error if login.ended else self._too_late(timeout or 0.0)
+            error = (
+                login.error if login.ended else not_in_time(self._engine.state(), timeout or 0.0)
+            )
             if error is None:
                 return  # logged in, in the same turn of the loop
             await self._give_up(login, error, abort=True)
@@ -152,15 +102,7 @@ class Life:
             await self._give_up(login, None, abort=True)
             raise
         finally:
-            self._logins.discard(login)
-
-    def _too_late(self, timeout: float) -> IMError:
-        state = self._engine.state()
-        error = IMError(
-            IMErrorCode.CONNECTION_TIMEOUT, f"not logged in within {timeout:g} s: {state.reason}"
-        )
-        error.__cause__ = state.last_error
-        return error
+            self.logins.discard(login)
 
     def _open(self) -> None:
         if self.phase is not Phase.OPEN:
@@ -173,9 +115,9 @@ class Life:
     async def _give_up(self, login: _Login, error: IMError | None, *, abort: bool) -> None:
         """connect() has failed: end everything, unless another connect() still waits."""
         login.end(error)
-        waited = login in self._logins
-        self._logins.discard(login)
-        if not waited or not all(other.ended for other in self._logins):
+        waited = login in self.logins
+        self.logins.discard(login)
+        if not waited or not all(other.ended for other in self.logins):
             return
         if self.phase is Phase.OPEN:
             self.gave_up = error
@@ -191,10 +133,14 @@ class Life:
             return
         inside = self._dispatcher.inside
         try:
+            if self._driver.awaited():
+                self._driver.step(Disconnect())  # ends what needs no connection
+            if inside:  # whoever is closing it waits for this callback
+                await self._driver.until_quiet(self._limit)
+                return
             if self.phase is Phase.CLOSING:
                 await self._until_closed()
-            if not inside:
-                await self._drain()
+            await self._drain()
         except asyncio.CancelledError:
             if self.phase is Phase.CLOSING:
                 self._driver.abort()
@@ -209,11 +155,7 @@ class Life:
         inside = self._dispatcher.inside
         try:
             self._driver.step(Disconnect())
-            for login in self._logins:
-                login.end(
-                    IMError(IMErrorCode.CONNECTION_FAILED, "disconnect() was called meanwhile")
-                )
-            self._changed()
+            self.turn_away()
             if not abort:
                 await self._driver.until_quiet(self._limit)
             self._driver.abort()
@@ -237,13 +179,12 @@ class Life:
                 self._dispatcher.close()
                 self.phase = Phase.CLOSED
                 for end in self._ends:
-                    if not end.done():
-                        end.set_result(None)
+                    wake(end)
 
     async def _drain(self) -> None:
         """Let the callbacks that wait be called; cancel what takes too long."""
         if not await self._dispatcher.drained(self._limit) and self.phase is not Phase.OPEN:
-            LOGGER.warning("! a callback still runs after disconnect(); it is cancelled")
+            self._log.warning("! a callback still runs after disconnect(); it is cancelled")
             self._dispatcher.cancel()
             await self._dispatcher.drained(_MARGIN)
 

@@ -1,22 +1,24 @@
-"""One transport: opening it, TCP and TLS, and why that failed."""
+"""One transport: TCP or a Unix socket, and TLS, from the beginning or later."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Any, Final, Protocol
 
+from im_proto.client.actions import OpenTransport
 from im_proto.client.inputs import (
     BytesReceived,
     Input,
-    TransportFailure,
+    TlsStarted,
+    TransportFailed,
     TransportLost,
     TransportOpened,
     WriteBlocked,
     WriteReady,
 )
-from im_proto.errors import printable
+from im_runtime import failure, words
 
 from .sockets import connect
 
@@ -27,7 +29,7 @@ _TLS_HANDSHAKE: Final = 86_400.0
 class Owner(Protocol):
     """Who hears of a link."""
 
-    def feed(self, item: Input) -> None:
+    def feed(self, item: Input, *, cause: Exception | None = None) -> None:
         """Something happened to it."""
 
     def forget(self, link: Link) -> None:
@@ -40,48 +42,117 @@ class Link(asyncio.Protocol):
     Args:
         owner: who hears of it.
         name: the engine's number of it.
+        close_timeout: seconds for the peer's end of TLS when closing.
     """
 
-    def __init__(self, owner: Owner, name: int) -> None:
+    def __init__(self, owner: Owner, name: int, *, close_timeout: float) -> None:
         self._owner = owner
         self.name = name
+        self._close_timeout = close_timeout
+        #: opens it, or begins TLS on it
         self.task: asyncio.Task[None] | None = None
         self.transport: asyncio.Transport | None = None
         #: nobody wants to hear of it any more
         self.dropped = False
+        #: what came in before the engine knows that TLS has begun
+        self._early: list[bytes] | None = None
 
-    async def open(
-        self, host: str, port: int, *, tls: ssl.SSLContext | None, shutdown_timeout: float
-    ) -> None:
-        """Open it; `connection_made` says when it is there.
+    # -- opening
+
+    async def open(self, wanted: OpenTransport, tls: Callable[[], ssl.SSLContext]) -> None:
+        """Open it; the owner hears that it is there, or why not.
 
         Args:
-            host: a name or an address.
-            port: of the server.
-            tls: for wss.
-            shutdown_timeout: seconds for the peer's end of TLS when closing.
-
-        Raises:
-            OSError: and all that `failure` knows.
+            wanted: what the engine wants.
+            tls: gives the settings of TLS.
         """
+        try:
+            await self._open(wanted, tls)
+        except Exception as exc:
+            if self.transport is None:
+                self._failed(exc)
+
+    async def _open(self, wanted: OpenTransport, tls: Callable[[], ssl.SSLContext]) -> None:
         loop = asyncio.get_running_loop()
-        raw = await connect(host, port)
-        if tls is None:
-            await loop.create_connection(lambda: self, sock=raw)
+        secure = self._secure(wanted.host, tls) if wanted.secure else {}
+        if wanted.unix_path is not None:
+            await loop.create_unix_connection(lambda: self, wanted.unix_path, **secure)
+        else:
+            raw = await connect(wanted.host, wanted.port)
+            await loop.create_connection(lambda: self, sock=raw, **secure)
+
+    def _secure(self, host: str, tls: Callable[[], ssl.SSLContext]) -> dict[str, Any]:
+        return {
+            "ssl": tls(),
+            "server_hostname": host,
+            "ssl_handshake_timeout": _TLS_HANDSHAKE,
+            "ssl_shutdown_timeout": self._close_timeout,
+        }
+
+    async def start_tls(self, host: str, tls: Callable[[], ssl.SSLContext]) -> None:
+        """Begin TLS on it; the owner hears that it is there, or why not. Reading is paused before.
+
+        Args:
+            host: to verify.
+            tls: gives the settings of TLS.
+        """
+        raw = self.transport
+        assert raw is not None
+        self._early = []
+        transport = None
+        try:
+            transport = await self._start_tls(raw, host, tls)
+        except Exception as exc:
+            self._failed(exc)
+        finally:
+            if transport is None:  # asyncio may say nothing more of it
+                self.dropped = True
+                raw.abort()
+                self._owner.forget(self)
+        if transport is None:
             return
-        await loop.create_connection(
-            lambda: self,
-            sock=raw,
-            ssl=tls,
-            server_hostname=host,
-            ssl_handshake_timeout=_TLS_HANDSHAKE,
-            ssl_shutdown_timeout=shutdown_timeout,
-        )
+        self.transport = transport
+        early, self._early = self._early, None
+        if not self.dropped:
+            self._owner.feed(TlsStarted(transport=self.name))
+        for data in early:
+            self.data_received(data)
+
+    async def _start_tls(
+        self, raw: asyncio.Transport, host: str, tls: Callable[[], ssl.SSLContext]
+    ) -> asyncio.Transport:
+        if raw.is_closing():
+            raise ConnectionError("the connection has ended before TLS")
+        secure = self._secure(host, tls)
+        context = secure.pop("ssl")
+        loop = asyncio.get_running_loop()
+        transport = await loop.start_tls(raw, self, context, **secure)
+        if transport is None:  # it was lost, or aborted, meanwhile
+            raise ConnectionError("the connection has ended within the TLS handshake")
+        return transport
+
+    def _failed(self, exc: Exception) -> None:
+        if not self.dropped:
+            kind, reason = failure(exc)
+            failed = TransportFailed(transport=self.name, kind=kind, reason=reason)
+            self._owner.feed(failed, cause=exc)
+
+    # -- using it
 
     def write(self, data: bytes) -> None:
         """Write, unless it is closing: then its end is told soon."""
         if self.transport is not None and not self.transport.is_closing():
             self.transport.write(data)
+
+    def pause_reading(self) -> None:
+        """Read no more for now, unless it is closing."""
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read again, unless it is closing."""
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.resume_reading()
 
     def close(self) -> None:
         """Write what is buffered, then close."""
@@ -110,7 +181,9 @@ class Link(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes came in."""
-        if not self.dropped:
+        if self._early is not None:
+            self._early.append(data)
+        elif not self.dropped:
             self._owner.feed(BytesReceived(transport=self.name, data=data))
 
     def pause_writing(self) -> None:
@@ -129,30 +202,3 @@ class Link(asyncio.Protocol):
             reason = "" if exc is None else words(exc)
             self._owner.feed(TransportLost(transport=self.name, reason=reason))
         self._owner.forget(self)
-
-
-def default_tls() -> ssl.SSLContext:
-    """The system's certificates, TLS 1.2 at least."""
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
-
-
-def words(exc: BaseException) -> str:
-    """An exception in one printable line."""
-    text = printable(str(exc))
-    return f"{type(exc).__name__}: {text}" if text else type(exc).__name__
-
-
-def failure(exc: Exception) -> tuple[TransportFailure, str]:
-    """Why a transport could not be opened, as the engine wants to know it, and in words."""
-    reason = words(exc)
-    if isinstance(exc, socket.gaierror | UnicodeError):
-        return TransportFailure.DNS, reason
-    if isinstance(exc, ssl.SSLError):
-        return TransportFailure.TLS, reason
-    if isinstance(exc, ConnectionRefusedError):
-        return TransportFailure.REFUSED, reason
-    if isinstance(exc, TimeoutError):
-        return TransportFailure.TIMEOUT, reason
-    return TransportFailure.OTHER, reason

@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from im_proto.client.events import Event
+from im_proto.client.turns import Priority
 from im_proto.errors import IMError
 from im_proto.wire import UserId
 from im_runtime import MessageError
@@ -29,10 +30,11 @@ class SentMessage(_SentMessage):
         content: str,
         message_type: str,
         session_id: int | None,
+        priority: Priority,
         *,
         cancel: Callable[[SentMessage], bool],
     ) -> None:
-        super().__init__(ref, to_user_id, content, message_type, session_id)
+        super().__init__(ref, to_user_id, content, message_type, session_id, priority)
         self._cancel = cancel
         self._waiters: set[asyncio.Future[None]] = set()
         #: those in send_message(), who do not wait for a client that has given up

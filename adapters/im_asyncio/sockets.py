@@ -7,17 +7,11 @@ the loop in which an attempt succeeds.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import ipaddress
 import socket
 from functools import partial
-from itertools import chain, zip_longest
-from typing import Any, Final
 
-#: RFC 8305 section 5: how long one address may take before the next is tried as well, in seconds.
-_STAGGER: Final = 0.25
+from im_runtime import STAGGER, Address, in_turn, joined, known_address, lookup_flags
 
-_Info = tuple[int, int, int, str, Any]
 _Attempts = dict[asyncio.Task[None], socket.socket]
 
 
@@ -48,13 +42,13 @@ async def connect(host: str, port: int) -> socket.socket:
                 attempts[loop.create_task(loop.sock_connect(raw, address))] = raw
             await asyncio.wait(
                 attempts,
-                timeout=_STAGGER if waiting else None,
+                timeout=STAGGER if waiting else None,
                 return_when=asyncio.FIRST_COMPLETED,
             )
             winner = _harvest(attempts, errors)
             if winner is not None:
                 return winner
-        raise _joined(errors)
+        raise joined(errors)
     finally:
         try:
             await _discard(attempts)
@@ -92,31 +86,11 @@ def _close(raw: socket.socket, task: asyncio.Task[None]) -> None:
     raw.close()
 
 
-async def _addresses(host: str, port: int) -> list[_Info]:
-    """The addresses of a host, IPv6 and IPv4 in turn (RFC 8305 section 4)."""
+async def _addresses(host: str, port: int) -> list[Address]:
+    known = known_address(host, port)
+    if known is not None:  # without the thread that a look-up takes
+        return [known]
     loop = asyncio.get_running_loop()
-    flags = 0
-    is_ipv4 = False
-    with contextlib.suppress(ValueError):
-        is_ipv4 = isinstance(ipaddress.ip_address(host), ipaddress.IPv4Address)
-        flags = int(socket.AI_NUMERICHOST)
-    if is_ipv4:  # without the thread that a look-up takes
-        return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (host, port))]
-    infos: list[_Info] = list(
-        await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+    return in_turn(
+        await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=lookup_flags(host))
     )
-    if not infos:
-        raise socket.gaierror(socket.EAI_NONAME, "the name has no address")
-    first = infos[0][0]
-    pairs = zip_longest(
-        [info for info in infos if info[0] == first],
-        [info for info in infos if info[0] != first],
-    )
-    return [info for info in chain.from_iterable(pairs) if info is not None]
-
-
-def _joined(errors: list[OSError]) -> OSError:
-    """What all attempts came to: the error, if they agree."""
-    if len({(type(error), error.errno) for error in errors}) == 1:
-        return errors[0]
-    return OSError("; ".join(str(error) for error in errors))

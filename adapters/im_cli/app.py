@@ -10,11 +10,12 @@ import os
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 from pydantic import ValidationError
 from rich.console import Console
+from typer.core import TyperCommand
 
 from im_proto import ClientConfig, IMError
 
@@ -63,6 +64,15 @@ Secret = Annotated[
         "--secret",
         help="The server's secret: signs (client) or checks (server) tokens.",
         envvar="IM_SECRET",
+        show_envvar=True,
+    ),
+]
+Proxy = Annotated[
+    str,
+    typer.Option(
+        "--proxy",
+        help="Connect through this HTTP proxy: http://\\[user:password@]host\\[:port].",
+        envvar="IM_PROXY",
         show_envvar=True,
     ),
 ]
@@ -200,10 +210,10 @@ def _token_for(user: str, token: str, secret: str) -> str:
 
 
 def _config(
-    url: str, user: str, token: str, secret: str, device: str | None = None
+    url: str, user: str, token: str, secret: str, proxy: str, device: str | None = None
 ) -> ClientConfig:
     try:
-        return chatting.config(url, user, _token_for(user, token, secret), device)
+        return chatting.config(url, user, _token_for(user, token, secret), proxy, device)
     except ValidationError as error:  # its own text has many lines
         fail(
             "; ".join(found["msg"].removeprefix("Value error, ") for found in error.errors()),
@@ -233,9 +243,10 @@ def chat(
     url: Url = DEFAULT_URL,
     token: Token = "",
     secret: Secret = "",
+    proxy: Proxy = "",
 ) -> None:
     """Talk to somebody, line by line. Ctrl-D ends it; what is unsent then is told."""
-    config = _config(url, user, token, secret, device="im-chat")
+    config = _config(url, user, token, secret, proxy, device="im-chat")
     _run(chatting.chat(config, to))
 
 
@@ -250,11 +261,12 @@ def send(
     url: Url = DEFAULT_URL,
     token: Token = "",
     secret: Secret = "",
+    proxy: Proxy = "",
     timeout: Annotated[float, typer.Option(help="Seconds to wait for acceptance.", min=0)] = 30.0,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a message.")] = False,
 ) -> None:
     """Send a message, and return when the server has accepted it."""
-    config = _config(url, user, token, secret)
+    config = _config(url, user, token, secret, proxy)
     lines = [" ".join(text)] if text else [line.rstrip("\n") for line in sys.stdin]
     lines = [line for line in lines if line.strip()]
     if not lines:
@@ -268,13 +280,14 @@ def listen(
     url: Url = DEFAULT_URL,
     token: Token = "",
     secret: Secret = "",
+    proxy: Proxy = "",
     json: Annotated[bool, typer.Option("--json", help="One JSON object a message.")] = False,
     count: Annotated[
         int, typer.Option(help="End after so many messages; 0 goes on for ever.", min=0)
     ] = 0,
 ) -> None:
     """Print what comes in. A message is acknowledged once it is printed."""
-    config = _config(url, user, token, secret, device="im-listen")
+    config = _config(url, user, token, secret, proxy, device="im-listen")
     _run(chatting.listen(config, json, count))
 
 
@@ -331,3 +344,56 @@ def audit(
     from .audit import audit_command
 
     raise typer.Exit(audit_command(directory, json))
+
+
+class _SimulateCommand(TyperCommand):
+    """Its help lists the faults, which are imported only when somebody reads it."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        from .simulate import HELP
+
+        self.help = HELP
+        super().format_help(ctx, formatter)
+
+
+@app.command(cls=_SimulateCommand)
+def simulate(
+    seeds: Annotated[int, typer.Option(help="How many worlds.", min=1)] = 100,
+    clients: Annotated[int, typer.Option(help="In each.", min=1, max=1000)] = 5,
+    minutes: Annotated[
+        float, typer.Option(help="Of virtual time, before it heals.", min=0.01, max=1e6)
+    ] = 10.0,
+    faults: Annotated[
+        str, typer.Option(help="all, or names of the list above with commas between.")
+    ] = "all",
+    jobs: Annotated[int, typer.Option(help="Processes; 0: one a core.", min=0, max=1024)] = 0,
+    first_seed: Annotated[int, typer.Option(help="The seeds count from here.", min=0)] = 0,
+    seed: Annotated[int | None, typer.Option(help="Run this seed alone.", min=0)] = None,
+    trace: Annotated[
+        Path | None, typer.Option(help="With --seed: write its history to this file.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object, nothing else.")] = False,
+) -> None:
+    """Live through years of bad luck in virtual time, and check every promise."""
+    from .simulate import SimulateOptions, simulate_command
+
+    if trace is not None and seed is None:
+        fail("--trace writes the history of one seed", "im simulate --seed 1 --trace FILE", code=2)
+    options = SimulateOptions(
+        seeds=seeds,
+        first_seed=first_seed,
+        clients=clients,
+        minutes=minutes,
+        faults=faults,
+        jobs=jobs,
+        seed=seed,
+        trace=trace,
+        json=json,
+    )
+    try:
+        code = simulate_command(options)
+    except ValueError as error:
+        fail(str(error), "im simulate --help lists them", code=2)
+    except OSError as error:
+        fail(f"can't write {trace}: {error.strerror or error}")
+    raise typer.Exit(code)

@@ -28,15 +28,19 @@ _HINTS = {
 }
 
 
-def config(url: str, user: str, token: str, device: str | None = None) -> ClientConfig:
+def config(
+    url: str, user: str, token: str, proxy: str = "", device: str | None = None
+) -> ClientConfig:
     """The configuration of a client on the command line.
 
     With a `device` the server keeps its place, so that what was shown is not shown again.
 
     Raises:
-        ValueError: the URL, user or token is none.
+        ValueError: the URL, user, token or proxy is none.
     """
-    return ClientConfig(ws_url=url, user_id=user, token=token, device_id=device)
+    return ClientConfig(
+        ws_url=url, user_id=user, token=token, device_id=device, proxy=proxy or None
+    )
 
 
 def hint(error: IMError) -> str:

@@ -71,7 +71,7 @@ def _log_to(path: Path) -> Iterator[None]:
     """The clients' own log goes into a file: every cut is a warning there."""
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s.%(msecs)03d %(message)s", "%H:%M:%S"))
-    logger = logging.getLogger("im_proto.client")
+    logger = logging.getLogger("im_asyncio")
     level, propagate = logger.level, logger.propagate
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

@@ -1,24 +1,84 @@
-"""What every client needs besides the engine: no event loop, no thread, no socket in here."""
+"""What every client needs besides the engine: no event loop, no socket, and but for HTTP no thread.
+
+Nothing has a lock either: a client with threads calls all of it under the lock under which it
+steps its engine.
+"""
 
 from __future__ import annotations
 
 from .callbacks import NAMES, Callback, Callbacks, translate
+from .calls import Call, CallbacksDropped, Calls, Outcome, SlowCallback
+from .client import Client
+from .functions import call, is_async, qualified, token_failed, token_ready
+from .http import HttpCalls
 from .inbox import Inbox
-from .log import LOGGER, line, log
+from .iteration import Iteration, Source
+from .log import LOGGERS, Log, line
 from .message import Message
-from .sent import MessageError, SentMessage, SentStatus
+from .net import (
+    STAGGER,
+    Address,
+    default_tls,
+    failure,
+    in_turn,
+    joined,
+    known_address,
+    lookup_flags,
+    words,
+)
+from .pending import Pending
+from .reception import RECEIVED, Reception
+from .sent import MessageError, SentMessage, SentStatus, unanswered
+from .sessions import Asked, Asking
+from .standing import Login, Phase, Standing, Supply, not_in_time
+from .telling import Telling
 
 __all__ = [
-    "LOGGER",
+    "LOGGERS",
     "NAMES",
+    "RECEIVED",
+    "STAGGER",
+    "Address",
+    "Asked",
+    "Asking",
+    "Call",
     "Callback",
     "Callbacks",
+    "CallbacksDropped",
+    "Calls",
+    "Client",
+    "HttpCalls",
     "Inbox",
+    "Iteration",
+    "Log",
+    "Login",
     "Message",
     "MessageError",
+    "Outcome",
+    "Pending",
+    "Phase",
+    "Reception",
     "SentMessage",
     "SentStatus",
+    "SlowCallback",
+    "Source",
+    "Standing",
+    "Supply",
+    "Telling",
+    "call",
+    "default_tls",
+    "failure",
+    "in_turn",
+    "is_async",
+    "joined",
+    "known_address",
     "line",
-    "log",
+    "lookup_flags",
+    "not_in_time",
+    "qualified",
+    "token_failed",
+    "token_ready",
     "translate",
+    "unanswered",
+    "words",
 ]

@@ -32,7 +32,8 @@ NAMES: Final[dict[str, str]] = {
     "error": "(error): something went wrong; error.terminal: the client has given up",
     "state_changed": "(state): the status, or the reason for it, is another one",
     "notice": "(event): the rest: ExtensionsRefused, GuaranteeChanged, MessagesMayBeMissing, "
-    "ProtocolViolation, UnknownMessage, DuplicateSuppressed",
+    "ProtocolViolation, UnknownMessage, DuplicateSuppressed, ReadingPaused, ReadingResumed, "
+    "MessageDropped, SlowCallback, CallbacksDropped",
 }
 
 
@@ -150,8 +151,8 @@ def translate(
         case ev.MessageFailed():
             error = sent.error if sent is not None and sent.error is not None else event.error
             return "message_failed", (error,)
-        case ev.MessageHandedOver():
-            return None
+        case ev.MessageHandedOver() | ev.SessionFetched() | ev.SessionFailed():
+            return None  # for whoever asked
         case ev.Reconnecting():
             return "reconnecting", (event.attempt,)
         case ev.AuthFailed():

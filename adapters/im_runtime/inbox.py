@@ -1,19 +1,16 @@
 """Received messages that the application is not done with, in the order they came.
 
-A message stays here until it is handled. The engine acknowledges by the same rule, so whatever
-is here would come again after a crash.
+A message stays here until it is handled, or the engine has dropped it. The engine acknowledges by
+the same rule, so whatever is here would come again after a crash. It also sees to it that there
+are not too many (`ClientConfig.max_unhandled`).
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from enum import Enum, auto
-from typing import Final
 
 from .message import Message
-
-#: How many messages of a plain server are kept for an application that takes none.
-KEPT: Final = 10_000
 
 
 class _Stage(Enum):
@@ -34,48 +31,26 @@ class _Entry:
 
 
 class Inbox:
-    """Unhandled messages, by delivery.
+    """Unhandled messages, by delivery."""
 
-    Args:
-        kept: the most messages without a `seq`. Those with one are bounded by the server, which
-            stops at `limits.unacked` (protocol.md section 2, "Acknowledging").
-    """
+    __slots__ = ("_entries", "_free")
 
-    __slots__ = ("_entries", "_free", "_kept", "_plain")
-
-    def __init__(self, kept: int = KEPT) -> None:
+    def __init__(self) -> None:
         self._entries: OrderedDict[int, _Entry] = OrderedDict()
         self._free: set[int] = set()
-        self._kept = kept
-        self._plain = 0
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def put(self, message: Message) -> Message | None:
-        """Keep a new message; returns the one that had to go for it, if any."""
+    def put(self, message: Message) -> None:
+        """Keep a new message."""
         self._entries[message.delivery] = _Entry(message)
         self._free.add(message.delivery)
-        if message.seq is not None:
-            return None
-        self._plain += 1
-        return self._oldest_plain() if self._plain > self._kept else None
 
-    def _oldest_plain(self) -> Message | None:
-        for entry in self._entries.values():
-            if entry.message.seq is None and entry.stage is not _Stage.OFFERED:
-                self.handled(entry.message.delivery)
-                return entry.message
-        return None
-
-    def handled(self, delivery: int) -> bool:
-        """The application is done with it; False if it was not here."""
-        entry = self._entries.pop(delivery, None)
-        if entry is None:
-            return False
+    def remove(self, delivery: int) -> bool:
+        """The application is done with it, or will not get it; False if it was not here."""
         self._free.discard(delivery)
-        self._plain -= entry.message.seq is None
-        return True
+        return self._entries.pop(delivery, None) is not None
 
     def next(self, after: int, *, plain_only: bool) -> Message | None:
         """The first message behind the delivery `after` that no callback has.

@@ -1,9 +1,14 @@
-"""The log of a client: one line per input and action, on the logger "im_proto.client".
+"""The log of a client: one line per input and action.
 
     <  came in          >  goes out          =  a state          %  a timer          !  an error
 
-Lines hold sizes, ids and reasons; never content, tokens, headers, or words of the peer. `!` is
-logged as a warning, `=` as info, the rest as debug.
+`!` is logged as a warning, `=` of a state as info, the rest as debug. The asyncio client's logger
+is "im_asyncio", the threads client's "im_threads". Lines hold sizes, ids and reasons; never tokens,
+headers, or a proxy's password. The text of messages is in them only where the application asks for
+it (`log_content=True`, or IM_LOG_CONTENT=1 in the environment), clipped, and escaped so that no
+peer can forge a line. The traceback of a callback that raised is logged as it is.
+
+IM_LOG=debug, info or warning in the environment prints the log to stderr; see `environment.py`.
 """
 
 from __future__ import annotations
@@ -17,26 +22,53 @@ from im_proto.client import events as ev
 from im_proto.client import inputs as inp
 from im_proto.errors import IMError
 
-LOGGER: Final = logging.getLogger("im_proto.client")
-# a library is silent unless its application wants to hear it
-LOGGER.addHandler(logging.NullHandler())
+#: The loggers of the clients.
+LOGGERS: Final = ("im_asyncio", "im_threads")
+for _name in LOGGERS:  # a library is silent unless its application wants to hear it
+    logging.getLogger(_name).addHandler(logging.NullHandler())
 
 _DEBUG: Final = logging.DEBUG
+#: More characters of a message than these are not logged.
+_CLIP: Final = 200
 _Row = tuple[int, Callable[[Any], str]]
 
 
-def log(item: inp.Input | ac.Action) -> None:
-    """Log an input or an action, if anybody listens at its level."""
-    kind = type(item.event) if isinstance(item, ac.Notify) else type(item)
-    level, write = _ROWS.get(kind, _OTHER)
-    if LOGGER.isEnabledFor(level):
-        LOGGER.log(level, "%s", write(item.event if isinstance(item, ac.Notify) else item))
+class Log:
+    """Writes lines to a logger.
+
+    Args:
+        name: of the logger.
+        content: with the text of messages.
+    """
+
+    def __init__(self, name: str, *, content: bool = False) -> None:
+        self._logger = logging.getLogger(name)
+        self._content = content
+
+    def item(self, item: inp.Input | ac.Action) -> None:
+        """Log an input or an action, if anybody listens at its level."""
+        subject = item.event if isinstance(item, ac.Notify) else item
+        level = _ROWS.get(type(subject), _OTHER)[0]
+        if self._logger.isEnabledFor(level):
+            self._logger.log(level, "%s", line(item, content=self._content))
+
+    def warning(self, text: str, *args: object) -> None:
+        """Log that something is wrong."""
+        self._logger.warning(text, *args)
+
+    def bug(self, exc: BaseException, text: str, *args: object) -> None:
+        """Log an exception that nobody else will see, with its traceback."""
+        self._logger.error(text, *args, exc_info=exc)
 
 
-def line(item: inp.Input | ac.Action) -> str:
-    """The line that `log` would write."""
+def line(item: inp.Input | ac.Action, *, content: bool = False) -> str:
+    """The line of an input or an action."""
     subject = item.event if isinstance(item, ac.Notify) else item
-    return _ROWS.get(type(subject), _OTHER)[1](subject)
+    text = _ROWS.get(type(subject), _OTHER)[1](subject)
+    if content and isinstance(subject, inp.Send | ev.MessageReceived):
+        shown = subject.content[:_CLIP]
+        text += f": {shown!r}{'…' if shown != subject.content else ''}"
+    return text
 
 
 def _error(error: IMError | None) -> str:
@@ -52,11 +84,17 @@ def _state(event: ev.StateChanged) -> str:
     return f"= {event.previous.status} -> {event.current.status}: {event.current.reason}{when}"
 
 
+def _open(action: ac.OpenTransport) -> str:
+    where = f"{action.host}:{action.port}" if action.unix_path is None else repr(action.unix_path)
+    return f"> #{action.transport} open {where}{' with TLS' if action.secure else ''}"
+
+
 _OTHER: Final[_Row] = (_DEBUG, lambda item: f"= {type(item).__name__}")
 _ROWS: Final[dict[type, _Row]] = {
     # inputs
     inp.BytesReceived: (_DEBUG, lambda i: f"< #{i.transport} {len(i.data)} bytes"),
     inp.TransportOpened: (_DEBUG, lambda i: f"< #{i.transport} open"),
+    inp.TlsStarted: (_DEBUG, lambda i: f"< #{i.transport} TLS begun"),
     inp.TransportFailed: (
         logging.WARNING,
         lambda i: f"! #{i.transport} could not be opened ({i.kind}): {i.reason}",
@@ -68,7 +106,14 @@ _ROWS: Final[dict[type, _Row]] = {
     inp.Disconnect: (_DEBUG, lambda _: "< disconnect()"),
     inp.Send: (_DEBUG, lambda i: f"< send message {i.ref} to {i.to_user!r}"),
     inp.Cancel: (_DEBUG, lambda i: f"< cancel message {i.ref}"),
+    inp.MessageTaken: (_DEBUG, lambda i: f"< delivery {i.delivery} is taken"),
     inp.MessageHandled: (_DEBUG, lambda i: f"< delivery {i.delivery} is handled"),
+    inp.SessionCall: (_DEBUG, lambda i: f"< session call {i.ref}: {i.op}"),
+    inp.HttpAnswered: (
+        _DEBUG,
+        lambda i: f"< HTTP call {i.request}: status {i.status}, {len(i.body)} bytes",
+    ),
+    inp.HttpFailed: (logging.WARNING, lambda i: f"! HTTP call {i.request}: {i.reason}"),
     inp.UpdateToken: (_DEBUG, lambda _: "< a new token"),
     inp.TokenReady: (_DEBUG, lambda i: f"< token {i.request} is there"),
     inp.TokenFailed: (logging.WARNING, lambda i: f"! token {i.request} could not be had"),
@@ -76,15 +121,17 @@ _ROWS: Final[dict[type, _Row]] = {
     inp.WallClock: (_DEBUG, lambda _: "% wall clock"),
     inp.TimePassed: (_DEBUG, lambda _: "% timer"),
     # actions
-    ac.OpenTransport: (
-        _DEBUG,
-        lambda a: f"> #{a.transport} open {a.host}:{a.port}{' with TLS' if a.secure else ''}",
-    ),
+    ac.OpenTransport: (_DEBUG, _open),
+    ac.StartTls: (_DEBUG, lambda a: f"> #{a.transport} begin TLS with {a.host}"),
+    ac.PauseReading: (_DEBUG, lambda a: f"> #{a.transport} read no more for now"),
+    ac.ResumeReading: (_DEBUG, lambda a: f"> #{a.transport} read again"),
     ac.SendBytes: (_DEBUG, lambda a: f"> #{a.transport} {len(a.data)} bytes"),
     ac.CloseTransport: (_DEBUG, lambda a: f"> #{a.transport} close"),
     ac.AbortTransport: (_DEBUG, lambda a: f"> #{a.transport} abort"),
     ac.FetchToken: (_DEBUG, lambda a: f"> fetch token {a.request}"),
     ac.CancelToken: (_DEBUG, lambda a: f"> token {a.request} is not needed any more"),
+    ac.CallHttp: (_DEBUG, lambda a: f"> HTTP call {a.request}: {a.method}, {len(a.body)} bytes"),
+    ac.CancelHttp: (_DEBUG, lambda a: f"> HTTP call {a.request} is not needed any more"),
     # events
     ev.StateChanged: (logging.INFO, _state),
     ev.Connected: (_DEBUG, lambda _: "= connected"),
@@ -117,5 +164,21 @@ _ROWS: Final[dict[type, _Row]] = {
         logging.WARNING,
         lambda e: f"! messages before seq {e.oldest} may be missing",
     ),
+    ev.ReadingPaused: (
+        logging.WARNING,
+        lambda e: f"! {e.unhandled} messages are not handled yet: nothing more is read for now",
+    ),
+    ev.ReadingResumed: (_DEBUG, lambda _: "= reading again"),
+    ev.MessageDropped: (
+        logging.WARNING,
+        lambda e: (
+            f"! delivery {e.delivery} dropped: message {e.msg_id} from {e.from_user!r} seq {e.seq}"
+        ),
+    ),
+    ev.SessionFetched: (
+        _DEBUG,
+        lambda e: f"= session call {e.ref} answered: {len(e.sessions)} sessions",
+    ),
+    ev.SessionFailed: (logging.WARNING, lambda e: f"! session call {e.ref}: {_error(e.error)}"),
     ev.DuplicateSuppressed: (_DEBUG, lambda e: f"= repeat of message {e.msg_id} seq {e.seq}"),
 }

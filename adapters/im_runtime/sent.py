@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from im_proto.client.events import Event, MessageAccepted, MessageFailed, MessageHandedOver
+from im_proto.client.turns import Priority
 from im_proto.errors import IMError, IMErrorCode
 from im_proto.wire import UserId
 
@@ -67,6 +68,7 @@ class SentMessage:
         content: the text, unchanged.
         message_type: "text", "image" …
         session_id: the session asked for; once accepted, the server's.
+        priority: of its conversation, as far as it waits for this message.
         msg_id: its number; None until it was handed to a transport. It may change once
             (protocol.md section 2, code 40900).
         timestamp: when the server accepted it, in milliseconds since 1970, if it says so.
@@ -81,6 +83,7 @@ class SentMessage:
         "error",
         "message_type",
         "msg_id",
+        "priority",
         "ref",
         "sends",
         "session_id",
@@ -95,6 +98,7 @@ class SentMessage:
         content: str,
         message_type: str = "text",
         session_id: int | None = None,
+        priority: Priority = "normal",
     ) -> None:
         #: the engine's name for it
         self.ref = ref
@@ -102,6 +106,7 @@ class SentMessage:
         self.content = content
         self.message_type = message_type
         self.session_id = session_id
+        self.priority: Priority = priority
         self.msg_id: int | None = None
         self.timestamp: int | None = None
         self.sends = 0
@@ -138,3 +143,17 @@ class SentMessage:
                 self.error = MessageError.of(event.error, self)
                 self._status = _ENDS.get(event.error.code, SentStatus.FAILED)
         return self.done
+
+    def give_up(self, error: IMError) -> None:
+        """The client has given up; the message stays queued. Not for applications."""
+        raise NotImplementedError
+
+
+def unanswered(sent: SentMessage, timeout: float) -> MessageError:
+    """send_message() has waited so many seconds."""
+    error = IMError(
+        IMErrorCode.MESSAGE_TIMEOUT,
+        f"no answer within {timeout:g} s; the message is not withdrawn, it is still "
+        f"{'queued' if sent.status == 'queued' else 'in flight'} (see error.sent)",
+    )
+    return MessageError.of(error, sent)

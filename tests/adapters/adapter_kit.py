@@ -7,11 +7,13 @@ import contextlib
 import functools
 import gc
 import itertools
+import re
 import socket
 import ssl
 import struct
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from im_asyncio import ClientConfig, IMClient
@@ -186,11 +188,19 @@ class Peer:
         scripts: for the first connection, the second …; the last one for all others.
         tls: for wss.
         port: where it listens; 0 for any.
+        unix: the path of a Unix socket to listen on instead.
     """
 
-    def __init__(self, *scripts: Script, tls: ssl.SSLContext | None = None, port: int = 0) -> None:
+    def __init__(
+        self,
+        *scripts: Script,
+        tls: ssl.SSLContext | None = None,
+        port: int = 0,
+        unix: Path | None = None,
+    ) -> None:
         self._scripts = scripts
         self._port = port
+        self._unix = unix
         self._tls = tls
         self._server: asyncio.Server | None = None
         self.tasks: set[asyncio.Task[Any]] = set()
@@ -202,9 +212,12 @@ class Peer:
         self._idle.set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(
-            self._serve, "127.0.0.1", self._port, ssl=self._tls
-        )
+        if self._unix is not None:
+            self._server = await asyncio.start_unix_server(self._serve, self._unix, ssl=self._tls)
+        else:
+            self._server = await asyncio.start_server(
+                self._serve, "127.0.0.1", self._port, ssl=self._tls
+            )
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -344,7 +357,8 @@ def left_behind(*peers: Peer) -> list[object]:
     loop: Any = asyncio.get_running_loop()
     own = {asyncio.current_task()}.union(*(peer.tasks for peer in peers))
     tasks = [task for task in asyncio.all_tasks() if task not in own]
-    timers = [h for h in loop._scheduled if not h.cancelled() and "Driver" in repr(h)]
+    ours = re.compile("Driver|Dispatcher")
+    timers = [h for h in loop._scheduled if not h.cancelled() and ours.search(repr(h))]
     transports = [
         transport
         for transport in list(getattr(loop, "_transports", {}).values())

@@ -8,7 +8,6 @@ import errno
 import logging
 import socket
 import ssl
-from pathlib import Path
 from typing import Any, Self
 
 import pytest
@@ -22,25 +21,15 @@ from adapters.adapter_kit import (
     mute_after_login,
     plain,
     run,
-    until,
 )
+from adapters.asyncio_engine import FakeEngine, driver, server_tls, trusting
 from im_asyncio import IMClient, IMError, IMErrorCode
-from im_asyncio.clock import Clock
-from im_asyncio.driver import Driver
-from im_asyncio.link import Link, default_tls, failure
+from im_asyncio.link import Link
 from im_proto.client import actions as ac
 from im_proto.client import events as ev
 from im_proto.client import inputs as inp
 from im_proto.wire import ChatSendResponse, ChatSendToOne
-
-CERTIFICATE = Path(__file__).parent / "certs" / "localhost.pem"
-
-
-def server_tls() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(CERTIFICATE)
-    return context
-
+from im_runtime import default_tls, failure
 
 # ------------------------------------------------------------ TLS
 
@@ -48,8 +37,7 @@ def server_tls() -> ssl.SSLContext:
 @run
 async def test_wss() -> None:
     async with Peer(plain, tls=server_tls()) as peer:
-        trusting = ssl.create_default_context(cafile=str(CERTIFICATE))
-        async with IMClient(config(peer.url), ssl_context=trusting) as client:
+        async with IMClient(config(peer.url), ssl_context=trusting()) as client:
             await client.send_message(2, "over TLS")
         assert left_behind(peer) == []
         await peer.idle()
@@ -69,8 +57,9 @@ async def test_a_certificate_that_nobody_vouches_for() -> None:
 @run
 async def test_a_certificate_for_another_name() -> None:
     async with Peer(plain, tls=server_tls()) as peer:
-        trusting = ssl.create_default_context(cafile=str(CERTIFICATE))
-        client = IMClient(config(peer.url.replace("127.0.0.1", "127.0.0.2")), ssl_context=trusting)
+        client = IMClient(
+            config(peer.url.replace("127.0.0.1", "127.0.0.2")), ssl_context=trusting()
+        )
         with pytest.raises(IMError):
             await client.connect()
 
@@ -127,8 +116,7 @@ async def test_an_attempt_that_takes_too_long_is_dropped() -> None:
 @run
 async def test_disconnect_over_tls_is_bounded_when_the_peer_is_mute() -> None:
     async with Peer(mute_after_login, tls=server_tls()) as peer:
-        trusting = ssl.create_default_context(cafile=str(CERTIFICATE))
-        client = IMClient(config(peer.url), ssl_context=trusting)
+        client = IMClient(config(peer.url), ssl_context=trusting())
         await client.connect()
         await client.disconnect()
         assert left_behind(peer) == []
@@ -231,37 +219,6 @@ async def test_disconnect_drops_what_the_peer_does_not_take() -> None:
         assert left_behind(peer) == []
 
 
-class FakeEngine:
-    """Answers each input with what the test has put there, and has the deadline it is given."""
-
-    def __init__(self) -> None:
-        self.answers: dict[type, list[Any]] = {}
-        self.deadline: float | None = None
-        self.inputs: list[Any] = []
-
-    def step(self, item: Any, now: float) -> list[Any]:
-        self.inputs.append((type(item), now))
-        return self.answers.get(type(item), [])
-
-    def next_deadline(self) -> float | None:
-        return self.deadline
-
-
-def driver(engine: FakeEngine, told: list[Any]) -> Driver:
-    clock = Clock()
-    clock.bind(asyncio.get_running_loop(), fresh=True)
-    return Driver(
-        engine,
-        clock,
-        token="t",
-        deliver=told.append,
-        failed=told.append,
-        ssl_context=None,
-        wall=lambda: 0.0,
-        close_timeout=1.0,
-    )
-
-
 @run
 async def test_a_list_is_carried_out_before_the_next_step() -> None:
     """A transport may say within `write` that it is full; that has to wait for its turn."""
@@ -275,7 +232,7 @@ async def test_a_list_is_carried_out_before_the_next_step() -> None:
         def write(self, _: bytes) -> None:
             link.pause_writing()
 
-    link = Link(it, 1)
+    link = Link(it, 1, close_timeout=1.0)
     link.transport = Full()
     it._links[1] = link
     first, second = ev.HeartbeatSent(), ev.Connected()
@@ -319,11 +276,12 @@ async def test_the_timer_follows_the_deadline() -> None:
     engine.deadline = None
     it.step(inp.Connect())
     assert armed() == []
-    assert inp.TimePassed not in [kind for kind, _ in engine.inputs]
+    assert inp.TimePassed not in engine.kinds()
     engine.deadline = now + 0.01
     it.step(inp.Connect())
-    await until(lambda: inp.TimePassed in [kind for kind, _ in engine.inputs])
-    assert engine.inputs[-1][1] >= now + 0.01
+    passed = await engine.until(inp.TimePassed)
+    assert passed.wall == 1_700_000_000.0  # a machine that slept is seen by it
+    assert engine.times[-1] >= now + 0.01
     it.stop()
 
 
@@ -339,6 +297,48 @@ async def test_a_dead_link_is_found_by_its_silence() -> None:
         assert recorder.names().count("heartbeat_sent") >= 2
         assert "heartbeats unanswered" in (await recorder.until("error"))[0].text
         await client.disconnect()
+
+
+@pytest.mark.parametrize("why", ["sleep", "network"])
+@run
+async def test_a_link_that_died_in_a_sleep_or_with_its_network_is_found_soon(why: str) -> None:
+    slept = 0.0
+    async with Peer(mute_after_login, plain) as peer:
+        loop = asyncio.get_running_loop()
+        client = IMClient(
+            config(peer.url, sleep_watch=0.02), wall=lambda: 1.7e9 + loop.time() + slept
+        )
+        recorder = Recorder("reconnected")
+        client.set_callbacks(recorder.callbacks())
+        await client.connect()  # heartbeats come every 30 s
+        start = loop.time()
+        if why == "sleep":
+            slept = 3600.0
+        else:
+            await asyncio.to_thread(client.network_changed)
+        await recorder.until("reconnected")
+        assert loop.time() - start < 2.0
+        await client.disconnect()
+
+
+@run
+async def test_a_link_that_lives_is_no_false_alarm() -> None:
+    slept = 0.0
+    async with Peer(plain) as peer:
+        loop = asyncio.get_running_loop()
+        client = IMClient(
+            config(peer.url, sleep_watch=0.02), wall=lambda: 1.7e9 + loop.time() + slept
+        )
+        recorder = Recorder("heartbeat_received", "disconnected")
+        client.set_callbacks(recorder.callbacks())
+        await client.connect()
+        slept = 3600.0
+        await recorder.until("heartbeat_received")
+        client.network_changed()
+        await recorder.until("heartbeat_received", 2)
+        assert recorder.names() == ["heartbeat_received"] * 2
+        await client.disconnect()
+        assert client.counters.reconnects == 0
 
 
 @run

@@ -323,5 +323,5 @@ async def test_many_at_once_in_order() -> None:
 
     async with Peer(script) as peer, IMClient(config(peer.url)) as client:
         await asyncio.gather(*(client.send_message(2, f"{n}") for n in range(200)))
-        assert client._pending == {}  # an application that runs for months
+        assert len(client._pending) == 0  # an application that runs for months
     assert order == [f"{n}" for n in range(200)]

@@ -65,7 +65,7 @@ async def test_families_take_turns_and_a_refusal_goes_on_at_once(
     start = asyncio.get_running_loop().time()
     (await connect("h", 1)).close()
     assert net.tried == ["a1", "b1", "a2", "b2"]
-    assert asyncio.get_running_loop().time() - start < sockets._STAGGER
+    assert asyncio.get_running_loop().time() - start < sockets.STAGGER
     assert net.open == 0
 
 
@@ -73,7 +73,7 @@ async def test_families_take_turns_and_a_refusal_goes_on_at_once(
 async def test_an_address_that_does_not_answer_does_not_hold_up_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sockets, "_STAGGER", 0.01)
+    monkeypatch.setattr(sockets, "STAGGER", 0.01)
     net = Net(monkeypatch, a1=asyncio.Event(), b1=None)
     (await connect("h", 1)).close()
     assert net.tried == ["a1", "b1"]
@@ -83,7 +83,7 @@ async def test_an_address_that_does_not_answer_does_not_hold_up_the_next(
 
 @run
 async def test_the_slow_one_may_still_win(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sockets, "_STAGGER", 0.01)
+    monkeypatch.setattr(sockets, "STAGGER", 0.01)
     slow = asyncio.Event()
     net = Net(monkeypatch, a1=slow, b1=asyncio.Event())
     asyncio.get_running_loop().call_later(0.05, slow.set)
@@ -130,7 +130,7 @@ async def test_a_bug_is_not_taken_for_a_refusal(monkeypatch: pytest.MonkeyPatch)
 async def test_cancelled_after_any_turn_no_socket_is_left(
     turns: int, others: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sockets, "_STAGGER", 0.0)
+    monkeypatch.setattr(sockets, "STAGGER", 0.0)
     hosts = {"a1": asyncio.Event()} if others else {}
     net = Net(monkeypatch, **hosts, b1=None)
     connecting = asyncio.create_task(connect("h", 1))

@@ -1,10 +1,13 @@
-"""What the clients share: callbacks, messages, the inbox, and the grammar of the log."""
+"""What the clients share: the log's grammar, callbacks, messages, the inbox, connect()'s books."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
+import socket
 import typing
+import unittest.mock
 from typing import Any
 
 import pytest
@@ -13,7 +16,24 @@ from im_proto.client import actions as ac
 from im_proto.client import events as ev
 from im_proto.client import inputs as inp
 from im_proto.errors import IMError, IMErrorCode, LocalProtocolError
-from im_runtime import LOGGER, NAMES, Callbacks, Inbox, Message, SentMessage, line, log, translate
+from im_runtime import (
+    NAMES,
+    Callbacks,
+    Inbox,
+    Log,
+    Login,
+    Message,
+    Phase,
+    SentMessage,
+    Standing,
+    Supply,
+    in_turn,
+    known_address,
+    line,
+    lookup_flags,
+    qualified,
+    translate,
+)
 
 SECRET = "s3cret"
 
@@ -43,6 +63,12 @@ VALUES: dict[str, Any] = {
     "reason": "a reason",
     "username": "bravo",
     "message_type": "text",
+    "unix_path": None,
+    "headers": (("Authorization", SECRET),),
+    "url": f"http://h/?token={SECRET}",
+    "proxy": f"http://u:{SECRET}@h",
+    "body": SECRET.encode(),
+    "sessions": (),
 }
 
 
@@ -77,24 +103,48 @@ def test_the_grammar() -> None:
     assert line(failed) == "! #2 could not be opened (dns): gaierror"
 
 
-def test_levels_and_a_log_that_is_off(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with caplog.at_level(logging.DEBUG, logger="im_proto.client"):
-        log(inp.TimePassed())
-        log(ac.Notify(event=sample(ev.StateChanged)))
-        log(ac.Notify(event=sample(ev.ErrorOccurred)))
+def test_where_a_transport_is_opened() -> None:
+    wanted: dict[str, Any] = {"transport": 1, "host": "h", "port": 5, "secure": True}
+    assert line(ac.OpenTransport(**wanted)) == "> #1 open h:5 with TLS"
+    wanted["unix_path"] = "/run/im\n! forged"
+    assert line(ac.OpenTransport(**wanted)) == "> #1 open '/run/im\\n! forged' with TLS"
+
+
+@pytest.mark.parametrize("kind", [*INPUTS, *ACTIONS, *EVENTS])
+def test_with_content_there_is_that_of_messages_and_nothing_else(kind: type) -> None:
+    item = sample(kind)
+    text = line(ac.Notify(event=item) if kind in EVENTS else item, content=True)
+    assert (SECRET in text) == (kind in (inp.Send, ev.MessageReceived))
+
+
+def test_content_is_clipped_and_can_forge_no_line() -> None:
+    text = line(
+        inp.Send(ref=1, to_user=2, content="a\r\n! b\u2028\u202e\x1b[2J\ud800"), content=True
+    )
+    assert text == r"< send message 1 to 2: 'a\r\n! b\u2028\u202e\x1b[2J\ud800'"
+    assert len(line(inp.Send(ref=1, to_user=2, content="x" * 100_000), content=True)) < 300
+    assert line(inp.Send(ref=1, to_user=2, content="x" * 201), content=True).endswith("x'…")
+    assert line(inp.Send(ref=1, to_user=2, content="x" * 200), content=True).endswith("x'")
+
+
+@pytest.mark.parametrize("name", ["im_asyncio", "im_threads"])
+def test_levels_and_a_log_that_is_off(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    log = Log(name)
+    with caplog.at_level(logging.DEBUG, logger=name):
+        log.item(inp.TimePassed())
+        log.item(ac.Notify(event=sample(ev.StateChanged)))
+        log.item(ac.Notify(event=sample(ev.ErrorOccurred)))
     assert [r.levelname for r in caplog.records] == ["DEBUG", "INFO", "WARNING"]
+    assert {r.name for r in caplog.records} == {name}
     caplog.clear()
-    with caplog.at_level(logging.ERROR, logger="im_proto.client"):
+    with caplog.at_level(logging.ERROR, logger=name):
 
         class Untouchable:
             def __len__(self) -> int:
                 raise AssertionError("a line was made for nobody")
 
-        log(inp.BytesReceived(transport=1, data=Untouchable()))
+        log.item(inp.BytesReceived(transport=1, data=Untouchable()))
     assert caplog.records == []
-    assert LOGGER.name == "im_proto.client"
 
 
 # ------------------------------------------------------------ callbacks
@@ -104,7 +154,7 @@ def test_levels_and_a_log_that_is_off(
 def test_each_event_has_a_name_or_none(kind: type) -> None:
     sent = SentMessage(1, 2, "x")
     found = translate(sample(kind), sent)
-    if kind is ev.MessageHandedOver:
+    if kind in (ev.MessageHandedOver, ev.SessionFetched, ev.SessionFailed):
         assert found is None
         return
     assert found is not None
@@ -121,6 +171,9 @@ def test_each_event_has_a_name_or_none(kind: type) -> None:
             "ProtocolViolation",
             "UnknownMessage",
             "DuplicateSuppressed",
+            "ReadingPaused",
+            "ReadingResumed",
+            "MessageDropped",
         )
     )
 
@@ -184,11 +237,11 @@ def of(delivery: int, seq: int | None = None) -> Message:
 def test_the_inbox_keeps_the_order() -> None:
     inbox = Inbox()
     for n in (1, 2, 3):
-        assert inbox.put(of(n)) is None
+        inbox.put(of(n))
     assert inbox.next(0, plain_only=False) == of(1)
     assert inbox.next(1, plain_only=False) == of(2)
-    assert inbox.handled(1) is True
-    assert inbox.handled(1) is False
+    assert inbox.remove(1) is True
+    assert inbox.remove(1) is False
     offered = inbox.offer()
     assert [m.delivery for m in offered] == [2, 3]
     assert inbox.offer() == []
@@ -206,19 +259,114 @@ def test_the_inbox_keeps_the_order() -> None:
     assert len(inbox) == 3
 
 
-def test_the_inbox_is_bounded_only_where_nobody_else_bounds_it() -> None:
-    inbox = Inbox(kept=2)
-    for n in range(10, 20):
-        assert inbox.put(of(n)) is None
-        inbox.handled(n)
-    for n in range(1, 6):
-        assert inbox.put(of(n, seq=n)) is None
-    assert inbox.put(of(6)) is None
-    assert inbox.put(of(7)) is None
-    dropped = inbox.put(of(8))
-    assert dropped is not None
-    assert dropped.delivery == 6
-    assert len(inbox) == 7
-    assert inbox.next(0, plain_only=True) == of(7)
-    inbox.offer()
-    assert inbox.put(of(9)) is not None or len(inbox) == 8  # a callback has the others
+def test_without_a_link_only_what_the_server_would_not_send_again() -> None:
+    inbox = Inbox()
+    inbox.put(of(1, seq=1))
+    inbox.put(of(2))
+    assert inbox.next(0, plain_only=False) == of(1, seq=1)
+    assert inbox.next(0, plain_only=True) == of(2)
+
+
+def test_what_the_engine_drops_is_offered_to_nobody() -> None:
+    inbox = Inbox()
+    inbox.put(of(1))
+    inbox.put(of(2))
+    assert inbox.remove(1)
+    assert [m.delivery for m in inbox.offer()] == [2]
+    assert inbox.remove(2)
+    inbox.take_back(2, failed=False)
+    assert inbox.offer() == []
+
+
+# ------------------------------------------------------------ connect() and what follows
+
+
+class Waiter:
+    """Somebody in connect()."""
+
+    def __init__(self, standing: Standing, *, retry: bool = False) -> None:
+        self.woken = 0
+        self.login = Login(retry=retry, wake=self.wake)
+        standing.logins.add(self.login)
+
+    def wake(self) -> None:
+        self.woken += 1
+
+
+def trouble(*, terminal: bool = False) -> IMError:
+    return IMError(IMErrorCode.CONNECTION_FAILED, "no", terminal=terminal)
+
+
+def test_who_waits_hears_of_the_first_end_once() -> None:
+    standing = Standing(changed=lambda: None)
+    waiter = Waiter(standing)
+    standing.logged_in()
+    standing.trouble(trouble(), another_way=False)
+    assert (waiter.woken, waiter.login.ended, waiter.login.error) == (1, True, None)
+
+
+def test_a_failure_ends_only_a_connect_that_does_not_retry() -> None:
+    standing = Standing(changed=lambda: None)
+    once, patient = Waiter(standing), Waiter(standing, retry=True)
+    standing.trouble(trouble(), another_way=True)
+    assert not once.login.ended
+    standing.trouble(error := trouble(), another_way=False)
+    assert once.login.error is error
+    assert not patient.login.ended
+    standing.trouble(last := trouble(terminal=True), another_way=True)
+    assert patient.login.error is last
+
+
+def test_what_may_still_come() -> None:
+    changes: list[Any] = []
+    standing = Standing(changed=lambda: changes.append(standing.supply()))
+    assert standing.supply() is Supply.FLOWING
+    assert not standing.in_use
+    standing.phase = Phase.OPEN
+    assert standing.in_use
+    standing.trouble(error := trouble(terminal=True), another_way=False)
+    assert changes == [error]
+    standing.trying()
+    assert standing.supply() is Supply.FLOWING
+    standing.phase = Phase.CLOSING
+    waiter = Waiter(standing)
+    standing.turn_away()
+    assert changes[1:] == [Supply.DRY]
+    assert waiter.login.error is not None
+    assert standing.in_use
+
+
+# ------------------------------------------------------------ addresses, names
+
+
+def test_addresses_take_turns() -> None:
+    six = [(socket.AF_INET6, 1, 6, "", (name, 1)) for name in ("a1", "a2", "a3")]
+    four = [(socket.AF_INET, 1, 6, "", (name, 1)) for name in ("b1", "b2")]
+    assert [a[4][0] for a in in_turn([*six, *four])] == ["a1", "b1", "a2", "b2", "a3"]
+    assert [a[4][0] for a in in_turn([*four, *six])] == ["b1", "a1", "b2", "a2", "a3"]
+    with pytest.raises(socket.gaierror):
+        in_turn([])
+
+
+def test_what_is_an_address_is_not_looked_up() -> None:
+    known = known_address("127.0.0.1", 80)
+    assert known is not None
+    assert known[4] == ("127.0.0.1", 80)
+    assert known_address("::1", 80) is None  # needs a scope, which getaddrinfo finds
+    assert known_address("localhost", 80) is None
+    assert lookup_flags("::1") == socket.AI_NUMERICHOST
+    assert lookup_flags("localhost") == 0
+
+
+def test_what_a_log_calls_a_function() -> None:
+    class Object:
+        def __call__(self) -> None: ...
+
+        def method(self) -> None: ...
+
+    here = f"{__name__}.test_what_a_log_calls_a_function.<locals>"
+    assert qualified(functools.partial(Object().method)) == f"{here}.Object.method"
+    assert qualified(Object()) == f"{here}.Object"
+    assert qualified(lambda: None) == f"{here}.<lambda>"
+    assert qualified(print) == "builtins.print"
+    assert qualified(unittest.mock.Mock()) == "unittest.mock.Mock"

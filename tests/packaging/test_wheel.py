@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = {"im_proto", "im_asyncio", "im_cli", "im_runtime", "im_server"}
+PACKAGES = {"im_proto", "im_asyncio", "im_cli", "im_runtime", "im_server", "im_threads"}
 
 pytestmark = pytest.mark.slow
 

@@ -1,0 +1,219 @@
+"""What `IMClient` has in every adapter: what doesn't depend on how one waits."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, overload
+
+from im_proto.client import ClientEngine, Counters
+from im_proto.client import events as ev
+from im_proto.client import inputs as inp
+from im_proto.config import ClientConfig
+from im_proto.wire import UserId
+from im_proto.wire.session import SessionVO
+
+from .callbacks import Callback, Callbacks
+from .calls import Calls
+from .environment import read_environment
+from .log import Log
+from .reception import RECEIVED, Reception
+from .sent import SentMessage
+
+_F = TypeVar("_F", bound=Callback)
+_T = TypeVar("_T")
+
+
+class Client:
+    """An engine, its log, its callbacks, and what one can ask. `IMClient` is made of it.
+
+    There is no lock in here. What touches the engine runs in `_here`, which an adapter writes: on
+    the loop's thread, or under the lock under which the engine is stepped.
+
+    Args:
+        config: a `ClientConfig`, or its fields in a mapping.
+        logger: its name.
+        log_content: the log has the text of messages; None asks the environment.
+        now: seconds on a monotonic clock.
+        wall: the wall clock, in seconds since 1970.
+        rng: for the engine; None for a `random.SystemRandom`.
+
+    Raises:
+        pydantic.ValidationError: the configuration is wrong.
+    """
+
+    #: An adapter makes these two.
+    _calls: Calls
+    _reception: Reception[Any]
+
+    def __init__(
+        self,
+        config: ClientConfig | Mapping[str, Any],
+        *,
+        logger: str,
+        log_content: bool | None,
+        now: Callable[[], float],
+        wall: Callable[[], float],
+        rng: random.Random | None,
+    ) -> None:
+        self.config = config if isinstance(config, ClientConfig) else ClientConfig(**config)
+        content = read_environment()
+        self._log = Log(logger, content=content if log_content is None else log_content)
+        self._now = now
+        self._engine = ClientEngine(
+            self.config,
+            now=now(),
+            wall=wall(),
+            rng=random.SystemRandom() if rng is None else rng,
+        )
+        self._callbacks = Callbacks()
+
+    def _here(self, function: Callable[..., _T], *args: Any) -> _T:
+        """Call it where the engine may be touched, and wait for its result."""
+        raise NotImplementedError
+
+    def _step(self, item: inp.Input) -> None:
+        """Step the engine, and carry out what it wants. Called in `_here`."""
+        raise NotImplementedError
+
+    # ------------------------------------------------------------ callbacks
+
+    def set_callbacks(
+        self, callbacks: Mapping[str, Callback | None] | None = None, /, **more: Callback | None
+    ) -> None:
+        """Set one callback per name, in place of the one set before; None takes it away.
+
+        The names, with their arguments, stand in `im_runtime.NAMES`: connected, disconnected,
+        reconnecting, reconnected, authenticated, auth_failed, message_received, message_sent,
+        message_failed, heartbeat_sent, heartbeat_received, error, state_changed, notice.
+
+        All are called in the order of the events, one at a time. A message is acknowledged when
+        its callbacks have returned. One that raises is logged and told to `error`; its message is
+        not acknowledged, and is offered again after the next log-in. One that is slow is logged
+        and told to `notice`; heartbeats go on, and `config.max_unhandled` bounds the messages that
+        wait behind it. Of the others a thousand may wait; then the oldest are dropped.
+
+        Raises:
+            LocalProtocolError: an unknown name, something that can't be called, or a
+                `message_received` beside an iterator of `messages()`. Nothing was set.
+        """
+        given = {**(callbacks or {}), **more}
+
+        def set_all() -> None:
+            if given.get(RECEIVED) is not None:
+                self._reception.check_no_iteration()
+            self._callbacks.set(given)
+            self._reception.offer()
+
+        self._here(set_all)
+
+    @overload
+    def on(self, name: str) -> Callable[[_F], _F]: ...
+    @overload
+    def on(self, name: str, callback: _F) -> _F: ...
+    def on(self, name: str, callback: _F | None = None) -> _F | Callable[[_F], _F]:
+        """Add a callback, beside others of that name; without one it is a decorator.
+
+        Raises:
+            LocalProtocolError: as for `set_callbacks`.
+        """
+        return self._add(name, callback, once=False)
+
+    @overload
+    def once(self, name: str) -> Callable[[_F], _F]: ...
+    @overload
+    def once(self, name: str, callback: _F) -> _F: ...
+    def once(self, name: str, callback: _F | None = None) -> _F | Callable[[_F], _F]:
+        """Add a callback that is called once; otherwise as `on`."""
+        return self._add(name, callback, once=True)
+
+    def off(self, name: str, callback: Callback | None = None) -> None:
+        """Take away a callback, or all of that name.
+
+        Raises:
+            LocalProtocolError: an unknown name.
+        """
+        self._here(self._callbacks.off, name, callback)
+
+    def _add(self, name: str, callback: _F | None, *, once: bool) -> _F | Callable[[_F], _F]:
+        if callback is None:
+            return lambda callback: self._register(name, callback, once)
+        return self._register(name, callback, once)
+
+    def _register(self, name: str, callback: _F, once: bool) -> _F:
+        def register() -> None:
+            if name == RECEIVED:
+                self._reception.check_no_iteration()
+            self._callbacks.on(name, callback, once=once)
+            self._reception.offer()
+
+        self._here(register)
+        return callback
+
+    # ------------------------------------------------------------ asking
+
+    @property
+    def connection_state(self) -> ev.ConnectionState:
+        """Where the client is, why, and when it tries again."""
+        return self._here(lambda: self._engine.state(self._now()))
+
+    @property
+    def guarantee(self) -> ev.Guarantee | None:
+        """What a send means against this server; None before the first log-in."""
+        return self._engine.guarantee
+
+    @property
+    def counters(self) -> Counters:
+        """Totals: reconnects, resumed, retransmitted, duplicates_suppressed, accepted, received."""
+        return self._engine.counters
+
+    @property
+    def user_id(self) -> UserId:
+        """Who logs in."""
+        return self._engine.user_id
+
+    @property
+    def device_id(self) -> str:
+        """What the server knows this client object by; drawn at random."""
+        return self._engine.device_id
+
+    def explain(self, sent: SentMessage | None = None) -> str:
+        """In plain words: the state, why, what is waited for; with `sent`, why it is pending.
+
+        A callback that has been running for too long is named too.
+        """
+
+        def explain() -> str:
+            if sent is not None:
+                return self._engine.explain(self._now(), sent.ref)
+            return " ".join(
+                filter(None, (self._engine.explain(self._now()), self._calls.explain()))
+            )
+
+        return self._here(explain)
+
+    def get_cached_session(self, session_id: int) -> SessionVO | None:
+        """A session as the server told it last; None if none of this id was told. Asks nobody."""
+        return self._here(self._engine.cached_session, session_id)
+
+    def get_all_cached_sessions(self) -> list[SessionVO]:
+        """The sessions that the server told last, at most 1000. Asks nobody."""
+        return self._here(self._engine.cached_sessions)
+
+    # ------------------------------------------------------------ telling
+
+    def update_access_token(self, token: str) -> None:
+        """Use this token from the next log-in on. A client that gave up over its log-in goes on.
+
+        Raises:
+            LocalProtocolError: not 1 to 8192 characters.
+        """
+        self._here(self._step, inp.UpdateToken(token=token))
+
+    def network_changed(self) -> None:
+        """The machine has a network again, or another one; its adapters may say so.
+
+        A client that waits for its next attempt makes it now. One that is logged in looks at once
+        whether its link still lives.
+        """
+        self._here(self._step, inp.NetworkChanged())

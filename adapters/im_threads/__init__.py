@@ -1,0 +1,32 @@
+"""The client of im-proto for programs with threads."""
+
+from __future__ import annotations
+
+from im_proto.client.events import ConnectionState, Guarantee, Status
+from im_proto.config import ClientConfig
+from im_proto.errors import IMError, IMErrorCode, LocalProtocolError
+from im_proto.wire.session import SessionVO
+from im_runtime import CallbacksDropped, Message, MessageError, SentStatus, SlowCallback
+
+from .client import IMClient
+from .messages import Messages
+from .sent import SentMessage
+
+__all__ = [
+    "CallbacksDropped",
+    "ClientConfig",
+    "ConnectionState",
+    "Guarantee",
+    "IMClient",
+    "IMError",
+    "IMErrorCode",
+    "LocalProtocolError",
+    "Message",
+    "MessageError",
+    "Messages",
+    "SentMessage",
+    "SentStatus",
+    "SessionVO",
+    "SlowCallback",
+    "Status",
+]

@@ -1,0 +1,351 @@
+"""`IMClient`: the client for threads. It carries things to and from the engine, decides nothing."""
+
+from __future__ import annotations
+
+import atexit
+import random
+import ssl
+import threading
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+from im_proto.client import inputs as inp
+from im_proto.client.turns import Priority
+from im_proto.config import ClientConfig
+from im_proto.errors import IMError, IMErrorCode, LocalProtocolError
+from im_proto.wire import UserId
+from im_proto.wire.session import SessionOp, SessionVO
+from im_runtime import Asked, Asking, Callback, Client, Pending, Reception, Telling, is_async
+
+from .dispatcher import Dispatcher
+from .driver import Driver
+from .life import Life
+from .loop import Loop
+from .messages import Messages
+from .sent import SentMessage
+from .sessions import SessionMethods
+
+_F = TypeVar("_F", bound=Callback)
+_T = TypeVar("_T")
+#: How long all goodbyes together may hold up the end of the program, in seconds.
+_AT_EXIT: Final = 0.5
+#: All clients, for the end of the program.
+_CLIENTS: Final[weakref.WeakSet[IMClient]] = weakref.WeakSet()
+
+
+class IMClient(SessionMethods, Client):
+    """A chat client that keeps its connection and its promises (protocol.md).
+
+        with IMClient(ClientConfig(ws_url=…, token=…, user_id=1)) as client:
+            client.send_message(2, "hello")
+            for message in client.messages():
+                print(message.from_user, message.content)
+
+    Any number of threads may use it. Callbacks run in a thread of their own; they may call and
+    wait for everything.
+
+    A client belongs to the process that made it: in a forked child every call raises a
+    LocalProtocolError.
+
+    Args:
+        config: a `ClientConfig`, or its fields in a mapping. `config.token` may be a plain
+            function that is asked for each new token, in a thread of its own.
+        ssl_context: for wss; by default the system's certificates, and TLS 1.2 at least.
+        slow_callback: seconds after which a running callback is reported, to the log and to
+            `notice`; None never does.
+        log_content: the log has the text of messages; None asks the environment
+            (IM_LOG_CONTENT).
+        rng: where masks, keys, delays and the device id are drawn from. Anything but a
+            `random.SystemRandom` is for tests (RFC 6455 section 5.3).
+        wall: the wall clock, in seconds since 1970.
+
+    Raises:
+        pydantic.ValidationError: the configuration is wrong.
+        LocalProtocolError: the token function is async.
+    """
+
+    def __init__(
+        self,
+        config: ClientConfig | Mapping[str, Any],
+        *,
+        ssl_context: ssl.SSLContext | None = None,
+        slow_callback: float | None = 5.0,
+        log_content: bool | None = None,
+        rng: random.Random | None = None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(
+            config, logger="im_threads", log_content=log_content, now=Loop.now, wall=wall, rng=rng
+        )
+        token = self.config.token
+        if not isinstance(token, str):
+            _check_plain("the token function", token)
+        # By name, as these are needed before they are made; a bug may come from anywhere.
+        self._loop = Loop(
+            "im_threads", busy=lambda: self._life.busy, failed=lambda exc: self._driver.broken(exc)
+        )
+        self._life = Life(
+            self._engine,
+            self._loop,
+            log=self._log,
+            close_timeout=self.config.timeouts.close,
+            changed=lambda: self._reception.wake(),
+            closed=self._closed,
+        )
+        self._dispatcher = Dispatcher(
+            self._loop, self._callbacks, log=self._log, slow=slow_callback
+        )
+        self._calls = self._dispatcher.calls
+        self._reception: Reception[Messages] = Reception(
+            self._callbacks,
+            self._calls,
+            iteration=lambda source: Messages(source, loop=self._loop),
+            supply=self._life.supply,
+            feed=lambda item: self._driver.feed(item),
+        )
+        self._pending = Pending[SentMessage]()
+        self._asking = Asking()
+        self._telling = Telling(
+            self._callbacks,
+            self._calls,
+            standing=self._life,
+            reception=self._reception,
+            pending=self._pending,
+            asking=self._asking,
+            log=self._log,
+        )
+        self._driver = Driver(
+            self._engine,
+            self._loop,
+            log=self._log,
+            token=token,
+            deliver=self._telling.event,
+            failed=self._telling.bug,
+            quiet=self._life.quiet,
+            ssl_context=ssl_context,
+            wall=wall,
+        )
+        self._driver.awaited = lambda: len(self._asking) > 0
+        self._life.driver, self._life.dispatcher = self._driver, self._dispatcher
+        _CLIENTS.add(self)
+
+    # ------------------------------------------------------------ connecting
+
+    def __enter__(self) -> Self:
+        self.connect()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def connect(self, timeout: float | None = 30.0, *, retry: bool = False) -> None:
+        """Connect and log in. Returns when logged in, at once if it is.
+
+        After a failure or a timeout there is no connection and no attempt; what is queued stays
+        queued. Once it has returned, the client comes back by itself after every lost link.
+
+        Args:
+            timeout: seconds for all of it; None waits as long as it takes.
+            retry: go on after failed attempts as `config.reconnect` says, until the timeout. An
+                end that trying again can't change (a refused log-in) raises all the same.
+
+        Raises:
+            IMError: CONNECTION_FAILED, CONNECTION_TIMEOUT, CONNECTION_LOST, AUTH_FAILED,
+                AUTH_TIMEOUT, TOKEN_INVALID, RECONNECT_FAILED …
+            LocalProtocolError: the client is closed.
+        """
+        self._life.connect(timeout, retry=retry)
+
+    def disconnect(self) -> None:
+        """End the connection; returns when the transport is gone and the callbacks were called.
+
+        Takes at most `config.timeouts.close` seconds and a little for each of the two; then the
+        transport is aborted, and a callback that still runs is not waited for any more. Called
+        inside a callback it does not wait for callbacks.
+
+        What is queued stays queued, and goes out after another `connect()`. Messages that came in
+        and are not handled come again then. Doing it twice, or without a connection, is no error.
+        """
+        self._life.disconnect()
+
+    def close(self) -> None:
+        """`disconnect()`, for good: returns when the client's threads have ended.
+
+        But for those that nobody can end: a callback that still runs then, and a look-up of a
+        name or a token function that has not come back; they hold up neither this nor the end of
+        the program. Whoever waits, in whichever call, is released. Twice is no error.
+        """
+        self._life.close()
+
+    # ------------------------------------------------------------ sending
+
+    def send_message(
+        self,
+        to_user_id: UserId,
+        content: str,
+        message_type: str = "text",
+        session_id: int | None = None,
+        timeout: float | None = None,
+        *,
+        priority: Priority = "normal",
+    ) -> SentMessage:
+        """Send a message; returns when the server has accepted it.
+
+        It waits as long as it takes, over lost links, also while there is no connection, but not
+        for a client that has given up. Its timeout does not withdraw the message;
+        `sent.cancel()` does.
+
+        Args:
+            to_user_id: whom it is for.
+            content: 1 to 1000 UTF-16 units after trimming (`config.content_units`, or what the
+                server tells); sent untrimmed.
+            message_type: "text", "image" …
+            session_id: the session that it belongs to.
+            timeout: seconds to wait; None waits for the message's end.
+            priority: "high", "normal" or "low": conversations with a higher one go first, in a
+                mix that lets the others through. Inside a conversation the order stays.
+
+        Raises:
+            IMError: QUEUE_FULL and MESSAGE_FORMAT_ERROR, and nothing was queued;
+                MESSAGE_SEND_FAILED, SERVER_ERROR, IN_DOUBT, MESSAGE_CANCELLED, with the message as
+                `error.sent`; MESSAGE_TIMEOUT, with a message that is still on its way. When the
+                client has given up, the error that it gave up over: before, and nothing was
+                queued; or meanwhile, with a message that goes out after connect().
+            LocalProtocolError: the client is closed.
+        """
+        self._loop.check()
+        sent = self._here(self._send, to_user_id, content, message_type, session_id, priority)
+        return sent.accepted(timeout)
+
+    def queue_message(
+        self,
+        to_user_id: UserId,
+        content: str,
+        message_type: str = "text",
+        session_id: int | None = None,
+        *,
+        priority: Priority = "normal",
+    ) -> SentMessage:
+        """Queue a message and return at once, with or without a connection.
+
+        Args: as for `send_message`.
+
+        Raises:
+            IMError: QUEUE_FULL or MESSAGE_FORMAT_ERROR; nothing was queued.
+            LocalProtocolError: the client is closed.
+        """
+        return self._here(self._queue, to_user_id, content, message_type, session_id, priority)
+
+    def _send(self, *message: Any) -> SentMessage:
+        if self._life.gave_up is not None:
+            raise self._life.gave_up.with_traceback(None)
+        return self._queue(*message)
+
+    def _queue(self, *message: Any) -> SentMessage:
+        return self._pending.queue(
+            lambda ref: SentMessage(ref, *message, loop=self._loop, cancel=self._cancel),
+            self._driver.step,
+        )
+
+    def _cancel(self, sent: SentMessage) -> bool:
+        def cancel() -> bool:
+            if sent.status != "queued":
+                return False
+            self._driver.step(inp.Cancel(ref=sent.ref))
+            return sent.done
+
+        return self._here(cancel)
+
+    # ------------------------------------------------------------ receiving
+
+    def messages(self, timeout: float | None = None) -> Messages:
+        """The messages that come in, and those that came in and are not handled.
+
+        See `Messages`: asking for the next acknowledges the one before.
+
+        Args:
+            timeout: the iterator ends when no message has come for so many seconds.
+
+        Raises:
+            LocalProtocolError: there is a `message_received` callback, or another thread waits in
+                an iterator of this client.
+        """
+        messages = self._here(self._reception.messages)
+        messages.timeout = timeout
+        return messages
+
+    # ------------------------------------------------------------ sessions
+
+    def _ask(self, op: SessionOp, **params: Any) -> tuple[SessionVO, ...]:
+        self._loop.check()
+        ended = threading.Event()
+        asked = self._here(
+            lambda: self._asking.ask(op, params, step=self._driver.step, wake=ended.set)
+        )
+        try:
+            self._loop.wait(ended)
+        except BaseException:
+            self._loop.post(self._forget, asked)
+            raise
+        return asked.result()
+
+    def _forget(self, asked: Asked) -> None:
+        """Whoever waited for it doesn't any more."""
+        self._asking.forget(asked)
+        if not (len(self._asking) or self._life.in_use):
+            self._driver.feed(inp.Disconnect())  # nothing is left running
+
+    # ------------------------------------------------------------ callbacks
+
+    def set_callbacks(
+        self, callbacks: Mapping[str, Callback | None] | None = None, /, **more: Callback | None
+    ) -> None:
+        given = {**(callbacks or {}), **more}
+        for name, callback in given.items():
+            _check_plain(f"the callback {name!r}", callback)
+        super().set_callbacks(given)
+
+    set_callbacks.__doc__ = Client.set_callbacks.__doc__
+
+    def _register(self, name: str, callback: _F, once: bool) -> _F:
+        _check_plain(f"the callback {name!r}", callback)
+        return super()._register(name, callback, once)
+
+    # ------------------------------------------------------------ inside
+
+    def _here(self, function: Callable[..., _T], *args: Any) -> _T:
+        return self._loop.ask(function, *args)
+
+    def _step(self, item: inp.Input) -> None:
+        self._driver.step(item)
+
+    def _closed(self) -> None:
+        """For good: nobody is left waiting."""
+        self._reception.wake()
+        text = "the client was closed before the server had accepted the message"
+        self._pending.give_up(IMError(IMErrorCode.MESSAGE_SEND_FAILED, text))
+        text = "the client was closed before the server had answered"
+        self._asking.give_up(IMError(IMErrorCode.NETWORK_ERROR, text))
+
+
+def _check_plain(what: str, function: Callable[..., Any] | None) -> None:
+    if function is not None and is_async(function):
+        raise LocalProtocolError(f"{what} is async: im_threads calls plain ones, im_asyncio both")
+
+
+@atexit.register
+def _at_exit() -> None:
+    """A program that has forgotten close() ends soon, and says goodbye where it can."""
+    lives = [client._life for client in list(_CLIENTS)]
+    ending = [(life, gone) for life in lives if (gone := life.begin_to_exit()) is not None]
+    end = time.monotonic() + _AT_EXIT
+    for life, gone in ending:
+        life.exit(gone, end - time.monotonic())

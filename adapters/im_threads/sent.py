@@ -1,0 +1,97 @@
+"""A message on its way out that can be waited for and withdrawn."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Self
+
+from im_proto.client.events import Event
+from im_proto.client.turns import Priority
+from im_proto.errors import IMError
+from im_proto.wire import UserId
+from im_runtime import MessageError, unanswered
+from im_runtime import SentMessage as _SentMessage
+
+from .loop import Loop
+
+
+class SentMessage(_SentMessage):
+    """What `queue_message` and `send_message` give. Any number of threads may wait for it."""
+
+    __slots__ = ("_answered", "_cancel", "_ended", "_gave_up", "_loop")
+
+    def __init__(
+        self,
+        ref: int,
+        to_user_id: UserId,
+        content: str,
+        message_type: str,
+        session_id: int | None,
+        priority: Priority,
+        *,
+        loop: Loop,
+        cancel: Callable[[SentMessage], bool],
+    ) -> None:
+        super().__init__(ref, to_user_id, content, message_type, session_id, priority)
+        self._loop = loop
+        self._cancel = cancel
+        self._ended = threading.Event()
+        #: for send_message(), which does not wait for a client that has given up
+        self._answered = threading.Event()
+        self._gave_up: IMError | None = None
+
+    def cancel(self) -> bool:
+        """Withdraw it; True if it will not be sent.
+
+        Works while no transport ever had it (`status` is "queued"); False otherwise.
+        """
+        return self._cancel(self)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for its end, at most so many seconds; returns `done`.
+
+        It waits as long as it takes, over lost links, also while there is no connection. After
+        `close()` of the client nobody waits any more.
+        """
+        self._loop.wait(self._ended, timeout)
+        return self.done
+
+    def result(self, timeout: float | None = None) -> Self:
+        """Wait for its end; returns it when the server has accepted it.
+
+        Raises:
+            IMError: its `error` when it has failed; MESSAGE_TIMEOUT after so many seconds;
+                MESSAGE_SEND_FAILED when the client was closed before.
+        """
+        self._loop.wait(self._ended, timeout)
+        return self._result(timeout)
+
+    def apply(self, event: Event) -> bool:
+        """Take in what the engine tells of it. Not for applications."""
+        done = super().apply(event)
+        if done:
+            self._ended.set()
+            self._answered.set()
+        return done
+
+    def accepted(self, timeout: float | None) -> Self:
+        """As `result`, but it ends as well when the client gives up. Not for applications."""
+        self._loop.wait(self._answered, timeout)
+        return self._result(timeout)
+
+    def give_up(self, error: IMError) -> None:
+        """The client has given up, or is closed; the message stays queued. Not for applications."""
+        self._gave_up = error
+        self._answered.set()
+        if self._loop.ended:
+            self._ended.set()
+
+    def _result(self, timeout: float | None) -> Self:
+        if self.error is not None:
+            raise self.error.with_traceback(None)
+        if self.done:
+            return self
+        if self._gave_up is not None:
+            raise MessageError.of(self._gave_up, self)
+        raise unanswered(self, timeout or 0.0)
