@@ -22,7 +22,9 @@ class MemoryStore:
         #: by (sender, either of its ids)
         self._by_identity: dict[Identity, list[Message]] = {}
         self._mailboxes: dict[UserId, Mailbox] = {}
+        #: what each mailbox still holds, and the seq of the first
         self._entries: dict[UserId, list[Message]] = {}
+        self._oldest: dict[UserId, int] = {}
         self._devices: dict[DeviceKey, Device] = {}
 
     def commit(self, action: StoreCommit) -> Committed:
@@ -61,9 +63,9 @@ class MemoryStore:
             self._devices[key] = Device(generation, cursor, last)
         mailbox = self._mailbox(action.user)
         entry = None
-        held = self._entries.get(action.user, [])
-        if action.resume_seq is not None and 0 < action.resume_seq <= len(held):
-            at = held[action.resume_seq - 1]
+        oldest = self.oldest(action.user)
+        if action.resume_seq is not None and oldest <= action.resume_seq <= mailbox.head:
+            at = self._entries[action.user][action.resume_seq - oldest]
             entry = (at.sender, at.msg_id)
         login = Login(
             generation=generation,
@@ -71,7 +73,7 @@ class MemoryStore:
             cursor=cursor,
             epoch=mailbox.epoch,
             head=mailbox.head,
-            oldest=1,
+            oldest=oldest,
             resume_entry=entry,
         )
         return LoginStored(request=action.request, login=login)
@@ -79,6 +81,7 @@ class MemoryStore:
     def read(self, action: StoreRead) -> ReadDone:
         """Read a piece of a mailbox."""
         held = self._entries.get(action.user, [])
+        first = max(0, action.after + 1 - self.oldest(action.user))
         entries = tuple(
             MailboxEntry(
                 seq=m.seq,
@@ -90,9 +93,32 @@ class MemoryStore:
                 session_id=m.session_id,
                 timestamp=m.timestamp,
             )
-            for m in held[action.after : action.after + action.limit]
+            for m in held[first : first + action.limit]
         )
-        return ReadDone(request=action.request, entries=entries, head=len(held))
+        return ReadDone(
+            request=action.request, entries=entries, head=self._mailbox(action.user).head
+        )
+
+    # ------------------------------------------------------------ what happens to a disk
+
+    def oldest(self, user: UserId) -> int:
+        """The oldest seq that a mailbox still holds; its head + 1 if it holds none."""
+        return self._oldest.get(user, 1)
+
+    def entries(self, user: UserId) -> list[Message]:
+        """What a mailbox still holds, in order."""
+        return self._entries.get(user, [])
+
+    def trim(self, user: UserId, oldest: int) -> None:
+        """Retention: the mailbox holds nothing below `oldest` any more."""
+        before = self.oldest(user)
+        if before < oldest <= self._mailbox(user).head + 1:
+            self._oldest[user] = oldest
+            del self._entries[user][: oldest - before]
+
+    def renew(self, user: UserId, epoch: str) -> None:
+        """The mailbox was moved or restored: what clients knew of its numbers is void."""
+        self._mailboxes[user] = Mailbox(epoch, self._mailbox(user).head)
 
     def _mailbox(self, user: UserId) -> Mailbox:
         return self._mailboxes.get(user) or Mailbox(self._epoch, 0)

@@ -1,0 +1,335 @@
+"""A client in the world: a real `ClientEngine`, an application, and its token function."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from ...client import ClientEngine
+from ...client import actions as act
+from ...client import events as ev
+from ...client import inputs as inp
+from ...config import ClientConfig
+from ...errors import IMError, IMErrorCode, LocalProtocolError
+from ...wire.session import SessionOp
+from . import http
+from .application import Application, Handles
+from .machine import Machine
+from .network import End
+from .node import Node
+
+if TYPE_CHECKING:
+    from .world import SimWorld
+
+
+class ClientNode(Node[inp.Input]):
+    """A process with a client engine.
+
+    Args:
+        world: where it lives.
+        name: for the history.
+        machine: where it runs.
+        config: of the engine; a `token` that is a function is answered by the world.
+        handles: how its application handles what it receives.
+
+    Attributes:
+        engine: None while the process is not running.
+        events: all that the application was told, if the world records.
+        received, accepted, failed: the same, by kind.
+        no_names: names can't be resolved here.
+        token_trouble: None, "fails", "slow", "never" or "expired": what the token function does.
+    """
+
+    def __init__(
+        self,
+        world: SimWorld,
+        name: str,
+        machine: Machine,
+        config: ClientConfig,
+        handles: Handles,
+    ) -> None:
+        super().__init__(world, name, machine)
+        self.config = config
+        self.engine: ClientEngine | None = None
+        self.app = Application(self, handles)
+        self.events: list[ev.Event] = []
+        self.received: list[ev.MessageReceived] = []
+        self.accepted: list[ev.MessageAccepted] = []
+        self.failed: list[ev.MessageFailed] = []
+        self.no_names = False
+        self.token_trouble: str | None = None
+        #: the stream that it opened last
+        self.stream: End | None = None
+        #: the session calls that have no answer yet
+        self.asked: dict[int, None] = {}
+        #: the session service answers, and rightly
+        self.http_well = True
+        self._refs = itertools.count(1)
+        self._token_request = 0
+        self.start()
+
+    # ------------------------------------------------------------ life
+
+    def start(self) -> None:
+        """Start the process: a new engine with the same configuration. It is not connected."""
+        if self.engine is not None:
+            return
+        self.lives += 1
+        machine = self.machine
+        self.engine = ClientEngine(
+            self.config,
+            now=self.now,
+            wall=machine.wall(self.world.now),
+            rng=self.world.rng,
+        )
+        self.world.ledger.born(self)
+        self.world.note(self, "=", "started")
+
+    def crash(self, *, silent: bool = False) -> None:
+        """The process is killed; `silent`: its machine with it, so that nobody is told."""
+        if self.engine is None:
+            return
+        self.world.note(self, "=", "killed")
+        self.world.ledger.died(self)
+        self.engine = None
+        self.app.forget()
+        self.asked.clear()
+        self._die(silent=silent)
+
+    @property
+    def alive(self) -> bool:
+        """It runs."""
+        return self.engine is not None
+
+    # ------------------------------------------------------------ what an application does
+
+    def connect(self) -> None:
+        """Want a connection."""
+        self.feed(inp.Connect())
+
+    def disconnect(self) -> None:
+        """Want none."""
+        self.feed(inp.Disconnect())
+
+    def send(self, to_user: int | str, content: str) -> int | None:
+        """Queue a message; its ref, or None if the engine takes no more.
+
+        The world tells messages apart by their contents: each conversation needs its own ones.
+        """
+        if self.engine is None or self.frozen:
+            return None
+        ref = next(self._refs)
+        self.world.ledger.submitted(self, ref, to_user, content)
+        try:
+            self.feed(inp.Send(ref=ref, to_user=to_user, content=content))
+        except IMError as error:
+            if error.code is not IMErrorCode.QUEUE_FULL:
+                raise
+            self.world.ledger.refused(self, ref)
+            return None
+        return ref
+
+    def cancel(self, ref: int) -> bool:
+        """Withdraw a message; False if it is too late."""
+        try:
+            self.feed(inp.Cancel(ref=ref))
+        except LocalProtocolError:
+            return False
+        return True
+
+    def ask(self, op: SessionOp, **about: Any) -> int:
+        """Ask for sessions; the ref of the call."""
+        ref = next(self._refs)
+        self.asked[ref] = None
+        self.feed(inp.SessionCall(ref=ref, op=op, **about))
+        return ref
+
+    def handle(self, message: ev.MessageReceived) -> None:
+        """Say that the application is done with a message."""
+        self.app.handle(message.delivery)
+
+    @property
+    def status(self) -> ev.Status:
+        """The client's state in one word."""
+        return ev.Status.DISCONNECTED if self.engine is None else self.engine.state().status
+
+    @property
+    def end(self) -> End | None:
+        """Its end of its stream, if that is open."""
+        end = self.stream
+        return end if end is not None and end.open and end.connected else None
+
+    # ------------------------------------------------------------ the engine
+
+    def next_deadline(self) -> float | None:
+        """When it wants to be woken."""
+        return None if self.engine is None else self.engine.next_deadline()
+
+    def time_passed(self) -> inp.Input:
+        """With what the wall clock says: adapters look at it at every wake-up."""
+        return inp.TimePassed(wall=self.machine.wall(self.world.now))
+
+    def _take(self, event: inp.Input) -> None:
+        engine = self.engine
+        if engine is None:
+            return
+        world = self.world
+        world.steps += 1
+        world.note(self, "<", event)
+        now = self.now
+        actions = engine.step(event, now)
+        for action in actions:
+            _CARRY_OUT[type(action)](self, action)
+        world.invariants.client(self, engine, event, now)
+
+    def _notify(self, action: act.Notify) -> None:
+        event = action.event
+        self.world.note(self, "*", event)
+        if self.world.recording:
+            self.events.append(event)
+        self.world.invariants.event(self, event)
+        if isinstance(event, ev.MessageReceived):
+            if self.world.recording:
+                self.received.append(event)
+            self.world.ledger.delivered(self, event)
+            self.app.take(event)
+        elif isinstance(event, ev.MessageAccepted):
+            if self.world.recording:
+                self.accepted.append(event)
+            self.world.ledger.accepted(self, event)
+        elif isinstance(event, ev.MessageFailed):
+            if self.world.recording:
+                self.failed.append(event)
+            self.world.ledger.failed(self, event)
+        elif isinstance(event, ev.MessagesMayBeMissing):
+            self.world.ledger.reported(self, event.oldest)
+        elif isinstance(event, ev.MessageDropped):
+            self.world.ledger.dropped(self, event)
+            self.app.drop(event.delivery)
+
+        elif isinstance(event, ev.SessionFetched | ev.SessionFailed):
+            if event.ref not in self.asked:
+                self.world.fail(f"{self.name}: session call {event.ref} was answered twice")
+            del self.asked[event.ref]
+
+    def _call_http(self, action: act.CallHttp) -> None:
+        self.world.note(self, ">", f"CallHttp {action.method} {action.url}")
+        found = http.answer(self.world.rng, action, well=self.http_well)
+        if found is not None:
+            delay = self.world.rng.choice((0.0, 0.05, 0.05, 20.0 if not self.http_well else 0.1))
+            self.world.later(delay, self._http, self.lives, found)
+
+    def _http(self, life: int, answer: inp.HttpAnswered | inp.HttpFailed) -> None:
+        if life == self.lives and self.engine is not None:
+            self.feed(answer)
+
+    def _open(self, action: act.OpenTransport) -> None:
+        self.world.note(self, ">", action)
+        self.stream = self.world.network.open(self, action.transport, self.world.server)
+        self.ends[action.transport] = self.stream
+        # as the adapters do: a wall clock goes on while a machine sleeps
+        self._later.append(inp.WallClock(wall=self.machine.wall(self.world.now)))
+
+    def _send_bytes(self, action: act.SendBytes) -> None:
+        self.world.note(self, ">", action)
+        end = self.ends.get(action.transport)
+        if end is not None:
+            self.world.network.write(end, action.data)
+
+    def _close(self, action: act.CloseTransport) -> None:
+        self.world.note(self, ">", action)
+        end = self.ends.get(action.transport)
+        if end is not None:
+            self.world.network.close(end)
+
+    def _abort(self, action: act.AbortTransport) -> None:
+        self.world.note(self, ">", action)
+        end = self.ends.pop(action.transport, None)
+        if end is not None:
+            self.world.network.abort(end)
+
+    def _pause(self, action: act.PauseReading) -> None:
+        self.world.note(self, ">", action)
+        end = self.ends.get(action.transport)
+        if end is not None:
+            end.reading = False
+
+    def _resume(self, action: act.ResumeReading) -> None:
+        self.world.note(self, ">", action)
+        end = self.ends.get(action.transport)
+        if end is not None and not end.closing:
+            end.reading = True
+            self.world.later(0.0, self.world.network.read, end)
+
+    def _fetch(self, action: act.FetchToken) -> None:
+        self.world.note(self, ">", action)
+        self._token_request = action.request
+        trouble, rng = self.token_trouble, self.world.rng
+        if trouble == "never":
+            return
+        delay = rng.uniform(5.0, 45.0) if trouble == "slow" else rng.uniform(0.0, 0.1)
+        self.world.later(delay, self._token, self.lives, action.request, trouble)
+
+    def _token(self, life: int, request: int, trouble: str | None) -> None:
+        if life != self.lives or self.engine is None:
+            return
+        if trouble == "fails":
+            self.feed(inp.TokenFailed(request=request, reason="the token server is down"))
+            return
+        token = self.world.tokens.make(self.config.user_id, expired=trouble == "expired")
+        self.feed(inp.TokenReady(request=request, token=token))
+
+    def _cancel(self, action: act.CancelToken | act.CancelHttp) -> None:
+        # an answer that is under way still comes: it must change nothing
+        self.world.note(self, ">", action)
+
+    def _start_tls(self, action: act.StartTls) -> None:
+        self.world.note(self, ">", action)
+        self._later.append(inp.TlsStarted(transport=action.transport))
+
+    # ------------------------------------------------------------ what the network says
+
+    def opened(self, end: End) -> None:
+        """The stream that it wanted is there."""
+        self.feed(inp.TransportOpened(transport=end.name))
+
+    def failed_to_open(self, end: End, kind: str) -> None:
+        """The stream that it wanted could not be had."""
+        self.ends.pop(end.name, None)
+        self.feed(
+            inp.TransportFailed(transport=end.name, kind=inp.TransportFailure(kind), reason=kind)
+        )
+
+    def bytes_in(self, end: End, data: bytes) -> None:
+        """Bytes came in."""
+        self.feed(inp.BytesReceived(transport=end.name, data=data))
+
+    def lost(self, end: End, reason: str) -> None:
+        """The stream has ended."""
+        if self.ends.pop(end.name, None) is not None:
+            self.feed(inp.TransportLost(transport=end.name, reason=reason))
+
+    def write_blocked(self, end: End) -> None:
+        """The write buffer is over its high-water mark."""
+        self.feed(inp.WriteBlocked(transport=end.name))
+
+    def write_ready(self, end: End) -> None:
+        """The write buffer is under its low-water mark."""
+        self.feed(inp.WriteReady(transport=end.name))
+
+
+_CARRY_OUT: Final[dict[type, Callable[[ClientNode, Any], None]]] = {
+    act.Notify: ClientNode._notify,
+    act.OpenTransport: ClientNode._open,
+    act.SendBytes: ClientNode._send_bytes,
+    act.CloseTransport: ClientNode._close,
+    act.AbortTransport: ClientNode._abort,
+    act.PauseReading: ClientNode._pause,
+    act.ResumeReading: ClientNode._resume,
+    act.FetchToken: ClientNode._fetch,
+    act.CancelToken: ClientNode._cancel,
+    act.CallHttp: ClientNode._call_http,
+    act.CancelHttp: ClientNode._cancel,
+    act.StartTls: ClientNode._start_tls,
+}

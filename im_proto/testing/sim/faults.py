@@ -1,0 +1,12 @@
+"""What goes wrong: all faults, by name."""
+
+from __future__ import annotations
+
+from . import link_faults as _links  # these two fill the registry, in this order
+
+from . import life_faults as _lives  # isort: skip
+from .registry import FAULTS, Fault, describe
+
+__all__ = ["FAULTS", "Fault", "describe"]
+
+_ = _links, _lives

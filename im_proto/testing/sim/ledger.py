@@ -1,0 +1,264 @@
+"""The promises: every message that was submitted, what became of it, and who must have it.
+
+* An accepted message is in the store when its sender is told so, once, and in the order of its
+  conversation (one sending engine, one recipient).
+* An engine delivers a message at most once, and each conversation in order.
+* A device (one deviceId of a user, over all lives of its process) gets every message of its
+  user's mailbox: each was handled in some life, or delivered in the present one, or its loss was
+  reported (MessagesMayBeMissing, MessageDropped). A client that names no device is a new device
+  each time it starts, and gets all that is still held.
+* Plain clients of a user share one cursor, which moves as bytes arrive: together they are
+  delivered every message.
+* A message has one end: accepted, failed with a code, cancelled (then it was never stored). If
+  the process was killed before the end, nobody knows: it is stored at most once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+from ...client import events as ev
+from ...errors import IMErrorCode
+from ...server.commit import Message
+from ...wire import UserId
+
+if TYPE_CHECKING:
+    from .client import ClientNode
+    from .world import SimWorld
+
+Key = tuple[UserId, UserId, str]
+#: Contents of broadcasts begin so; they are in no mailbox, and nobody is promised one.
+BROADCAST = "to all: "
+
+
+class Submitted:
+    """A message, from the wish to send it on."""
+
+    __slots__ = ("conversation", "end", "index", "seq")
+
+    def __init__(self, conversation: Conversation, index: int) -> None:
+        self.conversation = conversation
+        self.index = index
+        #: "accepted", an IMErrorCode, "unknown" (its process was killed), None: pending
+        self.end: str | None = None
+        #: its place in the recipient's mailbox, once it is stored
+        self.seq: int | None = None
+
+
+class Conversation:
+    """What one engine sends to one user."""
+
+    __slots__ = ("count", "stored")
+
+    def __init__(self) -> None:
+        self.count = 0
+        #: the index of the newest that is stored
+        self.stored = -1
+
+
+class Engine:
+    """One life of a client's process."""
+
+    __slots__ = ("conversations", "delivered", "device", "last", "pending", "refs", "reported")
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+        self.conversations: dict[UserId, Conversation] = {}
+        #: by ref: submitted, without an end
+        self.pending: dict[int, Submitted] = {}
+        self.delivered: dict[Key, None] = {}
+        #: by conversation: the index of the newest delivered
+        self.last: dict[Conversation, int] = {}
+        #: it was told that messages may be missing: what was skipped may come late
+        self.reported = False
+
+
+class Device:
+    """One deviceId of a user, or (name "") all plain clients of a user."""
+
+    __slots__ = ("alive", "done", "excused_below", "name", "user")
+
+    def __init__(self, user: UserId, name: str) -> None:
+        self.user = user
+        self.name = name
+        self.alive: list[Engine] = []
+        #: handled in any life; for plain clients: delivered; and what was reported as dropped
+        self.done: dict[Key, None] = {}
+        self.excused_below = 0
+
+
+class Ledger:
+    """See the module."""
+
+    def __init__(self, world: SimWorld) -> None:
+        self._world = world
+        self._messages: dict[Key, Submitted] = {}
+        self._devices: dict[tuple[UserId, str], Device] = {}
+        self._engines: dict[ClientNode, Engine] = {}
+        #: for reports
+        self.submissions = 0
+        self.acceptances = 0
+        self.deliveries = 0
+
+    # ------------------------------------------------------------ processes
+
+    def born(self, client: ClientNode) -> None:
+        """A client's process has started."""
+        assert client.engine is not None
+        user = client.config.user_id
+        name = client.engine.device_id if client.config.extensions else ""
+        device = self._devices.setdefault((user, name), Device(user, name))
+        if name:
+            # without a journal it can't resume: what the store has dropped is gone, unreported
+            self._excuse(device, self._world.server.store.oldest(user))
+        engine = self._engines[client] = Engine(device)
+        device.alive.append(engine)
+
+    def died(self, client: ClientNode) -> None:
+        """A client's process was killed."""
+        engine = self._engines.pop(client)
+        engine.device.alive.remove(engine)
+        for message in engine.pending.values():
+            message.end = "unknown"
+
+    def pending(self, client: ClientNode) -> int:
+        """How many of a client's messages have no end yet."""
+        return len(self._engines[client].pending)
+
+    def any_pending(self, client: ClientNode) -> list[int]:
+        """The refs of those."""
+        return list(self._engines[client].pending)
+
+    # ------------------------------------------------------------ sending
+
+    def submitted(self, client: ClientNode, ref: int, to_user: UserId, content: str) -> None:
+        """An application wants a message sent."""
+        key = (client.config.user_id, to_user, content)
+        if key in self._messages:
+            raise ValueError(f"{content!r} was sent before; each message needs its own content")
+        engine = self._engines[client]
+        conversation = engine.conversations.setdefault(to_user, Conversation())
+        message = Submitted(conversation, conversation.count)
+        conversation.count += 1
+        self._messages[key] = engine.pending[ref] = message
+        self.submissions += 1
+
+    def refused(self, client: ClientNode, ref: int) -> None:
+        """The engine did not take it: its queue is full."""
+        self._engines[client].pending.pop(ref).end = IMErrorCode.QUEUE_FULL
+
+    def accepted(self, client: ClientNode, event: ev.MessageAccepted) -> None:
+        """A sender was told that its message is accepted."""
+        message = self._ended(client, event.ref, "accepted")
+        self.acceptances += 1
+        if message.seq is None:
+            self._broken(f"{event.content!r} was accepted and is not in the store")
+
+    def failed(self, client: ClientNode, event: ev.MessageFailed) -> None:
+        """A sender was told that its message has failed."""
+        message = self._ended(client, event.ref, str(event.error.code))
+        if event.error.code is IMErrorCode.MESSAGE_CANCELLED and message.seq is not None:
+            self._broken(f"{event.content!r} was cancelled and is in the store")
+
+    def _ended(self, client: ClientNode, ref: int, end: str) -> Submitted:
+        message = self._engines[client].pending.pop(ref, None)
+        if message is None:
+            self._broken(f"message {ref} of {client.name} ended a second time: {end}")
+        message.end = end
+        return message
+
+    def stored(self, message: Message) -> None:
+        """A commit has put a message into a mailbox."""
+        known = self._messages.get((message.sender, message.to_user, message.content))
+        if known is None:
+            self._broken(f"nobody has sent {message.content!r}, and it is in the store")
+        if known.seq is not None:
+            self._broken(f"{message.content!r} is in the store twice")
+        if known.end in (IMErrorCode.MESSAGE_CANCELLED, IMErrorCode.QUEUE_FULL):
+            self._broken(f"{message.content!r} ended as {known.end} and was stored later")
+        known.seq = message.seq
+        if known.index < known.conversation.stored:
+            self._broken(f"{message.content!r} was overtaken on its way into the store")
+        known.conversation.stored = known.index
+
+    # ------------------------------------------------------------ receiving
+
+    def delivered(self, client: ClientNode, event: ev.MessageReceived) -> None:
+        """An application was given a message."""
+        if event.content.startswith(BROADCAST):
+            return
+        engine = self._engines[client]
+        key = _key(client, event)
+        message = self._messages.get(key)
+        if message is None or message.seq is None:
+            self._broken(f"{event.content!r} was delivered to {client.name} and is not stored")
+        if key in engine.delivered:
+            self._broken(f"{event.content!r} was delivered to {client.name} twice")
+        engine.delivered[key] = None
+        last = engine.last.get(message.conversation, -1)
+        if message.index < last and not engine.reported:
+            self._broken(f"{event.content!r} was delivered to {client.name} too late")
+        engine.last[message.conversation] = message.index
+        self.deliveries += 1
+        if not engine.device.name:
+            engine.device.done[key] = None
+
+    def handled(self, client: ClientNode, event: ev.MessageReceived) -> None:
+        """An application is done with a message."""
+        self._engines[client].device.done[_key(client, event)] = None
+
+    def reported(self, client: ClientNode, oldest: int) -> None:
+        """A client was told that what is older may be missing."""
+        engine = self._engines[client]
+        engine.reported = True
+        self._excuse(engine.device, oldest)
+
+    def dropped(self, client: ClientNode, event: ev.MessageDropped) -> None:
+        """A client was told that its application was too far behind for a message."""
+        message = client.app.waiting.get(event.delivery)
+        if message is None:
+            self._broken(f"{client.name}: delivery {event.delivery} was dropped, and not waiting")
+        if event.delivery in client.app.begun:
+            self._broken(f"{client.name}: {message.content!r} was dropped while it was handled")
+        self._engines[client].device.done[_key(client, message)] = None
+
+    def trimmed(self, user: UserId, oldest: int) -> None:
+        """The store has dropped old messages: who can't know is not told."""
+        for device in self._devices.values():
+            if device.user == user and not device.name:
+                self._excuse(device, oldest)
+        for client, engine in self._engines.items():
+            assert client.engine is not None
+            resumes = client.engine.core.receiving.inbox.epoch is not None
+            if engine.device.user == user and not resumes:
+                self._excuse(engine.device, oldest)
+
+    @staticmethod
+    def _excuse(device: Device, below: int) -> None:
+        device.excused_below = max(device.excused_below, below)
+
+    # ------------------------------------------------------------ at the end
+
+    def missing(self) -> list[str]:
+        """What should have arrived by now and has not; a line each."""
+        lines = []
+        for device in self._devices.values():
+            if not device.alive:
+                continue
+            for entry in self._world.server.store.entries(device.user):
+                key = (entry.sender, device.user, entry.content)
+                if entry.seq < device.excused_below or key in device.done:
+                    continue
+                if not any(key in engine.delivered for engine in device.alive):
+                    lines.append(
+                        f"{entry.content!r} (seq {entry.seq}) did not reach device "
+                        f"{device.name or 'plain'} of user {device.user}"
+                    )
+        return lines
+
+    def _broken(self, text: str) -> NoReturn:
+        self._world.fail(text)
+
+
+def _key(client: ClientNode, event: ev.MessageReceived) -> Key:
+    return (event.from_user or 0, client.config.user_id, event.content)
