@@ -1,0 +1,1 @@
+"""The cases, a chapter in each file."""

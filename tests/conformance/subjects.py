@@ -1,0 +1,260 @@
+"""The adapters of this project, as the conformance kit wants them."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import ssl
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+import trio
+
+import im_asyncio
+import im_threads
+from im_proto import ClientConfig
+from im_proto.client.events import Event
+from im_proto.client.inputs import Input
+from im_proto.testing.conformance import Feature, LoopThread, Reaction, Subject
+
+_T = TypeVar("_T")
+_LOOP = asyncio.AbstractEventLoop
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def example(name: str) -> ModuleType:
+    """A script of examples/ as a module, without running its main()."""
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+trio_adapter: Any = example("trio_adapter")
+
+
+class AsyncioSubject(Subject):
+    """im_asyncio, with its loop in a thread."""
+
+    features = frozenset(Feature)
+
+    def __init__(
+        self,
+        config: ClientConfig,
+        on_event: Callable[[Event], None],
+        ssl_context: ssl.SSLContext | None,
+    ) -> None:
+        async def make() -> im_asyncio.IMClient:
+            client = im_asyncio.IMClient(config, ssl_context=ssl_context)
+            tap(client._driver, on_event)
+            return client
+
+        self._thread: LoopThread[_LOOP] = LoopThread(self._main)
+        self._loop = self._thread.handle
+        self._client = self._do(make())
+        self._connecting: asyncio.Task[None] | None = None
+
+    @staticmethod
+    def _main(ready: Callable[[_LOOP], None]) -> None:
+        with asyncio.Runner() as runner:
+            loop = runner.get_loop()
+            loop.call_soon(ready, loop)
+            loop.run_forever()
+
+    def _do(self, work: Coroutine[Any, Any, _T]) -> _T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def connect(self, timeout: float) -> None:
+        async def connect() -> None:
+            self._connecting = asyncio.current_task()
+            await self._client.connect(timeout)
+
+        self._do(connect())
+
+    def cancel_connect(self) -> None:
+        async def cancel() -> None:
+            if self._connecting is not None:
+                self._connecting.cancel()
+
+        self._do(cancel())
+
+    def feed(self, item: Input) -> None:
+        async def feed() -> None:
+            self._client._driver.step(item)
+
+        self._do(feed())
+
+    def disconnect(self) -> None:
+        self._do(self._client.disconnect())
+
+    def close(self) -> None:
+        self.disconnect()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    def left_behind(self) -> list[str]:
+        async def look() -> list[str]:
+            own = asyncio.current_task()
+            tasks = [f"task {task}" for task in asyncio.all_tasks() if task is not own]
+            loop: Any = asyncio.get_running_loop()
+            timers = [h for h in loop._scheduled if not h.cancelled() and "Driver" in repr(h)]
+            return tasks + [f"timer {timer}" for timer in timers]
+
+        return self._do(look())
+
+    def react(self, name: str, reaction: Reaction) -> None:
+        client = self._client
+
+        async def send(*_: object) -> None:
+            await client.send_message(2, "from inside")
+
+        async def disconnect(*_: object) -> None:
+            await client.disconnect()
+
+        reactions: dict[Reaction, Callable[..., Any]] = {
+            Reaction.RAISE: fail,
+            Reaction.SLOW: lambda *_: time.sleep(0.4),
+            Reaction.SEND: send,
+            Reaction.DISCONNECT: disconnect,
+        }
+        client.on(name, reactions[reaction])
+
+
+class ThreadsSubject(Subject):
+    """im_threads, whose calls block by themselves."""
+
+    features = frozenset(Feature)
+
+    def __init__(
+        self,
+        config: ClientConfig,
+        on_event: Callable[[Event], None],
+        ssl_context: ssl.SSLContext | None,
+    ) -> None:
+        self._client = im_threads.IMClient(config, ssl_context=ssl_context)
+        tap(self._client._driver, on_event)
+
+    def connect(self, timeout: float) -> None:
+        self._client.connect(timeout)
+
+    def cancel_connect(self) -> None:
+        self._client.disconnect()
+
+    def feed(self, item: Input) -> None:
+        self._client._here(self._client._driver.step, item)
+
+    def disconnect(self) -> None:
+        self._client.disconnect()
+
+    def close(self) -> None:
+        self._client.close()
+
+    def left_behind(self) -> list[str]:
+        driver = self._client._driver
+        links = [f"transport {number}" for number in driver._links]
+        return links + ([] if driver._timer is None else ["the timer"])
+
+    def react(self, name: str, reaction: Reaction) -> None:
+        client = self._client
+        reactions: dict[Reaction, Callable[..., Any]] = {
+            Reaction.RAISE: fail,
+            Reaction.SLOW: lambda *_: time.sleep(0.4),
+            Reaction.SEND: lambda *_: client.send_message(2, "from inside"),
+            Reaction.DISCONNECT: lambda *_: client.disconnect(),
+        }
+        client.on(name, reactions[reaction])
+
+
+def tap(driver: Any, on_event: Callable[[Event], None]) -> None:
+    """Have the kit told what the engine tells, beside the client."""
+    deliver = driver._deliver
+
+    def both(event: Event) -> None:
+        deliver(event)
+        on_event(event)
+
+    driver._deliver = both
+
+
+def fail(*_: object) -> None:
+    """What a callback of an application may do as well."""
+    raise RuntimeError("a bug of the application")
+
+
+class TrioSubject(Subject):
+    """The trio client of examples/, with its loop in a thread."""
+
+    features = frozenset(Feature) - {Feature.CALLBACKS}
+    kept_threads = ("Trio thread",)
+    #: the adapter; tests put broken ones in their place
+    driver: type[Any] = trio_adapter.Driver
+    client: type[Any] = trio_adapter.Client
+
+    def __init__(
+        self,
+        config: ClientConfig,
+        on_event: Callable[[Event], None],
+        ssl_context: ssl.SSLContext | None,
+    ) -> None:
+        self._config, self._on_event, self._ssl_context = config, on_event, ssl_context
+        self._connecting: trio.CancelScope | None = None
+        self._thread: LoopThread[trio.lowlevel.TrioToken] = LoopThread(
+            lambda ready: trio.run(self._main, ready)
+        )
+
+    async def _main(self, ready: Callable[[trio.lowlevel.TrioToken], None]) -> None:
+        self._stop = trio.Event()
+        async with trio.open_nursery() as nursery:
+            self._client = self.client(
+                self._config,
+                ssl_context=self._ssl_context,
+                on_event=self._on_event,
+                driver=self.driver,
+            )
+            await nursery.start(self._client.driver.run)
+            ready(trio.lowlevel.current_trio_token())
+            await self._stop.wait()
+            nursery.cancel_scope.cancel()
+
+    def _do(self, function: Callable[..., Any], *args: Any) -> Any:
+        return trio.from_thread.run(function, *args, trio_token=self._thread.handle)
+
+    def _call(self, function: Callable[..., Any], *args: Any) -> Any:
+        return trio.from_thread.run_sync(function, *args, trio_token=self._thread.handle)
+
+    def connect(self, timeout: float) -> None:
+        async def connect() -> None:
+            with trio.CancelScope() as self._connecting:
+                await self._client.connect(timeout)
+            if self._connecting.cancelled_caught:
+                raise RuntimeError("connect() was cancelled")
+
+        self._do(connect)
+
+    def cancel_connect(self) -> None:
+        if self._connecting is not None:
+            self._call(self._connecting.cancel)
+
+    def feed(self, item: Input) -> None:
+        self._call(self._client.driver.step, item)
+
+    def disconnect(self) -> None:
+        self._do(self._client.disconnect)
+
+    def close(self) -> None:
+        self.cancel_connect()
+        self._do(self._client.aclose)
+        self._call(self._stop.set)
+        self._thread.join()
+
+    def left_behind(self) -> list[str]:
+        def look() -> list[str]:
+            tasks = self._client.driver._nursery.child_tasks
+            return [f"task {task.name}" for task in tasks if "_keep_time" not in task.name]
+
+        return list(self._call(look))
