@@ -9,7 +9,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check -qq
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test test-all autobahn lint docs clean
+.PHONY: help demo install test test-all simulate autobahn lint docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ test: $(VENV)/.dev ## the tests that need no services and no browser, under 90 s
 
 test-all: $(VENV)/.dev ## all tests, also those that build wheels or take minutes
 	$(PYTEST) $(ARGS)
+
+simulate: $(VENV)/.dev ## a thousand seeds of SimWorld with all faults (ARGS="--seeds 50")
+	$(BIN)/im simulate --seeds 1000 --clients 5 --minutes 10 --jobs 2 $(ARGS)
 
 autobahn: $(VENV)/.dev ## all 517 Autobahn cases, server and clients, and a table (half an hour)
 	$(BIN)/python -m tests.autobahn $(ARGS)

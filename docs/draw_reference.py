@@ -10,12 +10,21 @@ import importlib
 import inspect
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
-PACKAGES = ("im_asyncio", "im_proto", "im_server")
+PACKAGES = (
+    "im_asyncio",
+    "im_threads",
+    "im_proto",
+    "im_proto.testing",
+    "im_proto.testing.machines",
+    "im_proto.testing.conformance",
+    "im_server",
+)
 PAGE = Path(__file__).with_name("reference.md")
 
 
@@ -40,14 +49,18 @@ def reference() -> str:
 
 
 def _describe(name: str, thing: Any) -> str:
+    if isinstance(thing, Mapping):
+        rows = "\n".join(f"| `{key}` | {_first(_doc(value))} |" for key, value in thing.items())
+        return f"### {name}\n\n| name | |\n|---|---|\n{rows}\n"
     if not inspect.isclass(thing):
         kind = _signature(thing) if callable(thing) else ""
         return f"### {name}\n\n{_code(name + kind)}\n\n{_doc(thing)}\n"
     lines = [f"### {name}\n\n{_code(_head(name, thing))}\n\n{_doc(thing)}\n"]
     if issubclass(thing, BaseModel):
         lines.append(_fields(thing))
-    for member, value in vars(thing).items():
-        if member.startswith("_") or not (doc := _doc(value)):
+    for member, value in _members(thing).items():
+        doc = _doc(value)
+        if member.startswith("_") or not doc or "Not for applications." in doc:
             continue
         if isinstance(value, property):
             lines.append(f"- **`{member}`** {_first(doc)}")
@@ -55,6 +68,15 @@ def _describe(name: str, thing: Any) -> str:
             function = value.__func__ if isinstance(value, classmethod) else value
             lines.append(f"- **`{member}{_signature(function)}`** {_first(doc)}")
     return "\n".join(lines) + "\n"
+
+
+def _members(thing: type) -> dict[str, Any]:
+    """Its own, and those of what it is made of here."""
+    found: dict[str, Any] = dict(vars(thing))
+    for base in thing.__mro__[1:]:
+        if base.__module__.startswith("im_"):
+            found |= {name: value for name, value in vars(base).items() if name not in found}
+    return found
 
 
 def _head(name: str, thing: type) -> str:
