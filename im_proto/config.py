@@ -270,7 +270,8 @@ class ClientConfig(_Frozen):
 
     @classmethod
     def from_web(cls, web: Mapping[str, Any], **more: Any) -> Self:
-        """Take the TypeScript client's configuration: camelCase, milliseconds, its defaults.
+        """Take the TypeScript client's configuration: camelCase, milliseconds, and for what is left
+        out the values of its README's examples.
 
         Args:
             web: {wsUrl, token, userId, reconnect?: {maxRetries, initialDelay, maxDelay,

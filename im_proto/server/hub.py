@@ -268,9 +268,11 @@ class Hub:
         stale: list[tuple[Submission, int, list[int]]] = []
         woken: dict[UserId, int] = {}
         held: dict[int, None] = {}
+        fenced: dict[tuple[UserId, str], int] = {}
         for submission, result in zip(submissions, done.results, strict=True):
             waiters = self._commits.waiters(submission.key)
             if isinstance(result, Fenced):
+                fenced[submission.sender, submission.device] = submission.generation
                 self._on_fenced(submission, waiters, stale)
                 continue
             if isinstance(result, Conflicting | Held):
@@ -282,6 +284,9 @@ class Hub:
                 self._answer(connection, answer)
             if isinstance(result, Stored) and not result.repeat:
                 woken[result.to_user] = result.seq
+        for (user, device), generation in fenced.items():
+            # what that login has queued can only be fenced as well, and nobody is to join it
+            self._commits.outdate(user, device, generation + 1)
         self._commits.resubmit(stale)
         # what follows a conflict would overtake it: it is all sent again, in order
         again = "a msgId was taken: send what is unanswered again"
@@ -426,7 +431,7 @@ class Hub:
 
     def _on_blocked(self, changed: talk.WritingBlocked) -> None:
         session = self._roster.get(changed.connection)
-        if session is not None:
+        if session is not None:  # pragma: no branch - a gateway ends connection and session at once
             session.blocked = changed.blocked
             self._pump(session)
 
@@ -438,8 +443,6 @@ class Hub:
                 self._finish_drain()
 
     def _on_drain(self, asked: DrainAsked) -> None:
-        if self._draining is not None:
-            return
         self._draining = asked
         self._timers.set(HubTimer.DRAIN, self._now + self.config.drain_timeout)
         for session in self._roster.all():
@@ -451,8 +454,6 @@ class Hub:
             self._finish_drain()
 
     def _finish_drain(self) -> None:
-        if self._drained:
-            return
         self._drained = True
         self._timers.cancel(HubTimer.DRAIN, HubTimer.CURSORS)
         for session in self._roster.all():

@@ -50,9 +50,13 @@ class Session:
     def read(self, entries: Sequence[MailboxEntry], head: int) -> None:
         """The read under way has come back; its entries are pushed."""
         self.reading = None
-        self.head = max(self.head, head)
-        # without entries nothing is held up to the head of that moment; more may have come since
-        self.sent = entries[-1].seq if entries else max(self.sent, head)
+        if entries:
+            self.sent = entries[-1].seq
+            self.head = max(self.head, head)
+        elif head >= self.head:
+            # Nothing is held beyond what was sent. `sent` stays: numbers that stand for nothing are
+            # never acknowledged. The next message shows the hole by its own number.
+            self.head = self.sent
 
     def acknowledge(self, seq: int) -> str | None:
         """Move the ack; returns what is wrong with it, None if nothing is."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.server_kit import FULL, Kit
-from im_proto.server.actions import StoreCommit
+from im_proto.server.actions import StoreCommit, StoreLogin
 from im_proto.server.inputs import Committed
 from im_proto.server.records import Fenced
 
@@ -194,6 +194,26 @@ def test_a_queue_of_an_older_login_that_is_longer_than_a_batch_keeps_the_order()
     kit.release()
     assert [content for _, content in kit.stored] == [f"m{n}" for n in range(1, 8)]
     assert [answer["msgId"] for answer in new.answers] == [2, 3, 4, 5, 6, 7]
+
+
+def test_a_login_whose_answer_crosses_that_of_a_fenced_batch_keeps_the_order() -> None:
+    kit = Kit(commit_batch=2)
+    old = kit.user(1)
+    kit.holding = True
+    for n in range(1, 7):
+        old.chat(n, 2, f"m{n}")
+    old.lose()
+    new = kit.peer()
+    new.login(1, **FULL)
+    login = kit.held.pop()
+    assert isinstance(login, StoreLogin)
+    answer = kit.store.login(login)  # written first, and told last
+    kit.answer()
+    kit.do(answer)
+    for n in range(1, 7):
+        new.chat(n, 2, f"m{n}")
+    kit.release()
+    assert [content for _, content in kit.stored] == [f"m{n}" for n in range(1, 7)]
 
 
 def test_a_connection_that_waits_twice_for_a_fenced_message_is_ended_once() -> None:
