@@ -11,7 +11,6 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
-from im_proto.client import inputs as inp
 from im_proto.client.turns import Priority
 from im_proto.config import ClientConfig
 from im_proto.errors import LocalProtocolError
@@ -100,7 +99,7 @@ class IMClient(SessionMethods, Client):
             slow=slow_callback,
         )
         self._calls = self._dispatcher.calls
-        self._life = Life(
+        self._life: Life = Life(
             self._engine,
             self._driver,
             self._dispatcher,
@@ -130,9 +129,6 @@ class IMClient(SessionMethods, Client):
 
     def _here(self, function: Callable[..., _T], *args: Any) -> _T:
         return self._clock.here(function, *args)
-
-    def _step(self, item: inp.Input) -> None:
-        self._driver.step(item)
 
     # ------------------------------------------------------------ connecting
 
@@ -255,15 +251,6 @@ class IMClient(SessionMethods, Client):
 
         return self._here(self._pending.queue, make, self._step)
 
-    def _cancel(self, sent: SentMessage) -> bool:
-        return self._here(self._cancel_here, sent)
-
-    def _cancel_here(self, sent: SentMessage) -> bool:
-        if sent.status != "queued":
-            return False
-        self._step(inp.Cancel(ref=sent.ref))
-        return sent.done
-
     # ------------------------------------------------------------ receiving
 
     def messages(self) -> Messages:
@@ -287,9 +274,7 @@ class IMClient(SessionMethods, Client):
             if not asked.done:
                 await waiter
         except asyncio.CancelledError:
-            self._asking.forget(asked)
-            if not (len(self._asking) or self._life.in_use):
-                self._step(inp.Disconnect())  # nothing is left running
+            self._forget(asked)
             raise
         return asked.result()
 

@@ -114,13 +114,9 @@ class Life(Standing):
 
     async def _give_up(self, login: _Login, error: IMError | None, *, abort: bool) -> None:
         """connect() has failed: end everything, unless another connect() still waits."""
-        login.end(error)
-        waited = login in self.logins
-        self.logins.discard(login)
-        if not waited or not all(other.ended for other in self.logins):
+        if not self.leave(login, error):
             return
         if self.phase is Phase.OPEN:
-            self.gave_up = error
             await self._close(abort=abort)
         elif self.phase is Phase.CLOSING and not self._dispatcher.inside:
             await self._until_closed()

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from im_proto.client.actions import OpenTransport
 from im_proto.client.inputs import (
     BytesReceived,
-    Input,
     TlsStarted,
     TransportFailed,
     TransportLost,
@@ -18,22 +17,12 @@ from im_proto.client.inputs import (
     WriteBlocked,
     WriteReady,
 )
-from im_runtime import failure, words
+from im_runtime import Driver, failure, words
 
 from .sockets import connect
 
 #: The engine's own deadline for connecting is the one that counts; TLS gets no shorter one.
 _TLS_HANDSHAKE: Final = 86_400.0
-
-
-class Owner(Protocol):
-    """Who hears of a link."""
-
-    def feed(self, item: Input, *, cause: Exception | None = None) -> None:
-        """Something happened to it."""
-
-    def forget(self, link: Link) -> None:
-        """Its socket is gone."""
 
 
 class Link(asyncio.Protocol):
@@ -45,7 +34,7 @@ class Link(asyncio.Protocol):
         close_timeout: seconds for the peer's end of TLS when closing.
     """
 
-    def __init__(self, owner: Owner, name: int, *, close_timeout: float) -> None:
+    def __init__(self, owner: Driver[Link], name: int, *, close_timeout: float) -> None:
         self._owner = owner
         self.name = name
         self._close_timeout = close_timeout
@@ -144,12 +133,12 @@ class Link(asyncio.Protocol):
         if self.transport is not None and not self.transport.is_closing():
             self.transport.write(data)
 
-    def pause_reading(self) -> None:
+    def pause(self) -> None:
         """Read no more for now, unless it is closing."""
         if self.transport is not None and not self.transport.is_closing():
             self.transport.pause_reading()
 
-    def resume_reading(self) -> None:
+    def resume(self) -> None:
         """Read again, unless it is closing."""
         if self.transport is not None and not self.transport.is_closing():
             self.transport.resume_reading()

@@ -7,9 +7,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from im_proto.client.events import Event
-from im_proto.client.turns import Priority
 from im_proto.errors import IMError
-from im_proto.wire import UserId
 from im_runtime import MessageError
 from im_runtime import SentMessage as _SentMessage
 
@@ -21,31 +19,13 @@ class SentMessage(_SentMessage):
     it failed. Any number of tasks may await it, at any time; cancelling an await withdraws nothing.
     """
 
-    __slots__ = ("_callers", "_cancel", "_waiters")
+    __slots__ = ("_callers", "_waiters")
 
-    def __init__(
-        self,
-        ref: int,
-        to_user_id: UserId,
-        content: str,
-        message_type: str,
-        session_id: int | None,
-        priority: Priority,
-        *,
-        cancel: Callable[[SentMessage], bool],
-    ) -> None:
-        super().__init__(ref, to_user_id, content, message_type, session_id, priority)
-        self._cancel = cancel
+    def __init__(self, *message: Any, cancel: Callable[[SentMessage], bool]) -> None:
+        super().__init__(*message, cancel=cancel)
         self._waiters: set[asyncio.Future[None]] = set()
         #: those in send_message(), who do not wait for a client that has given up
         self._callers: set[asyncio.Future[None]] = set()
-
-    def cancel(self) -> bool:
-        """Withdraw it; True if it will not be sent.
-
-        Works while no transport ever had it (`status` is "queued"); False otherwise.
-        """
-        return self._cancel(self)
 
     def __await__(self) -> Generator[Any, None, SentMessage]:
         if not self.done:

@@ -1,7 +1,7 @@
 """What every client needs besides the engine: no event loop, no socket, and but for HTTP no thread.
 
-Nothing has a lock either: a client with threads calls all of it under the lock under which it
-steps its engine.
+Nothing has a lock either: a client with threads calls all of it in the one thread, or under the one
+lock, in which it steps its engine.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from .callbacks import NAMES, Callback, Callbacks, translate
 from .calls import Call, CallbacksDropped, Calls, Outcome, SlowCallback
 from .client import Client
-from .functions import call, is_async, qualified, token_failed, token_ready
-from .http import HttpCalls
+from .driving import Driver
+from .functions import call, is_async, qualified
 from .inbox import Inbox
 from .iteration import Iteration, Source
 from .log import LOGGERS, Log, line
@@ -18,7 +18,6 @@ from .message import Message
 from .net import (
     STAGGER,
     Address,
-    default_tls,
     failure,
     in_turn,
     joined,
@@ -47,7 +46,7 @@ __all__ = [
     "CallbacksDropped",
     "Calls",
     "Client",
-    "HttpCalls",
+    "Driver",
     "Inbox",
     "Iteration",
     "Log",
@@ -66,7 +65,6 @@ __all__ = [
     "Supply",
     "Telling",
     "call",
-    "default_tls",
     "failure",
     "in_turn",
     "is_async",
@@ -76,8 +74,6 @@ __all__ = [
     "lookup_flags",
     "not_in_time",
     "qualified",
-    "token_failed",
-    "token_ready",
     "translate",
     "unanswered",
     "words",

@@ -17,8 +17,8 @@ There is no loop, no thread and no lock in here. A runner (a task, a thread) dri
             raise
         calls.done(call)
 
-With threads, every method is called under the lock under which the engine is stepped, and the
-callback itself under none.
+With threads, every method is called in the one thread, or under the one lock, in which the engine
+is stepped, and the callback itself elsewhere, under none.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ from .callbacks import Callback, Callbacks
 from .functions import qualified
 from .log import Log
 
-#: So many calls may wait that aren't about a message; beyond, the oldest of them are dropped.
+#: So many calls may wait that aren't about a message; beyond, the oldest of them are dropped. Those
+#: about a message never are: of received ones there are at most `ClientConfig.max_unhandled`, and
+#: of the others one for each message that the application itself has sent, which it stops itself.
 MINOR_KEPT: Final = 1000
 
 

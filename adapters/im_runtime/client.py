@@ -15,10 +15,14 @@ from im_proto.wire.session import SessionVO
 
 from .callbacks import Callback, Callbacks
 from .calls import Calls
+from .driving import Driver
 from .environment import read_environment
 from .log import Log
 from .reception import RECEIVED, Reception
 from .sent import SentMessage
+from .sessions import Asked, Asking
+from .standing import Standing
+from .telling import Telling
 
 _F = TypeVar("_F", bound=Callback)
 _T = TypeVar("_T")
@@ -27,8 +31,8 @@ _T = TypeVar("_T")
 class Client:
     """An engine, its log, its callbacks, and what one can ask. `IMClient` is made of it.
 
-    There is no lock in here. What touches the engine runs in `_here`, which an adapter writes: on
-    the loop's thread, or under the lock under which the engine is stepped.
+    There is no lock in here. What touches the engine runs in `_here`, which an adapter writes: in
+    the one thread, or under the one lock, in which the engine is stepped.
 
     Args:
         config: a `ClientConfig`, or its fields in a mapping.
@@ -42,9 +46,13 @@ class Client:
         pydantic.ValidationError: the configuration is wrong.
     """
 
-    #: An adapter makes these two.
+    #: An adapter makes these.
+    _asking: Asking
     _calls: Calls
+    _driver: Driver[Any]
+    _life: Standing
     _reception: Reception[Any]
+    _telling: Telling
 
     def __init__(
         self,
@@ -74,7 +82,24 @@ class Client:
 
     def _step(self, item: inp.Input) -> None:
         """Step the engine, and carry out what it wants. Called in `_here`."""
-        raise NotImplementedError
+        self._driver.step(item)
+
+    def _cancel(self, sent: SentMessage) -> bool:
+        """Withdraw a message; True if it will not be sent. For its `cancel`."""
+
+        def cancel() -> bool:
+            if sent.status != "queued":
+                return False
+            self._step(inp.Cancel(ref=sent.ref))
+            return sent.done
+
+        return self._here(cancel)
+
+    def _forget(self, asked: Asked) -> None:
+        """Nobody waits for this answer any more. Called in `_here`."""
+        self._asking.forget(asked)
+        if not (len(self._asking) or self._life.in_use):
+            self._driver.feed(inp.Disconnect())  # nothing is left running
 
     # ------------------------------------------------------------ callbacks
 
@@ -91,7 +116,9 @@ class Client:
         its callbacks have returned. One that raises is logged and told to `error`; its message is
         not acknowledged, and is offered again after the next log-in. One that is slow is logged
         and told to `notice`; heartbeats go on, and `config.max_unhandled` bounds the messages that
-        wait behind it. Of the others a thousand may wait; then the oldest are dropped.
+        wait behind it. message_sent and message_failed are never dropped: one waits for each
+        message that was sent meanwhile. Of the others a thousand may wait; then the oldest are
+        dropped.
 
         Raises:
             LocalProtocolError: an unknown name, something that can't be called, or a

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, Final
 
@@ -78,6 +79,7 @@ class SentMessage:
 
     __slots__ = (
         "__weakref__",
+        "_cancel",
         "_status",
         "content",
         "error",
@@ -99,6 +101,8 @@ class SentMessage:
         message_type: str = "text",
         session_id: int | None = None,
         priority: Priority = "normal",
+        *,
+        cancel: Callable[[Any], bool],
     ) -> None:
         #: the engine's name for it
         self.ref = ref
@@ -111,6 +115,7 @@ class SentMessage:
         self.timestamp: int | None = None
         self.sends = 0
         self.error: MessageError | None = None
+        self._cancel = cancel
         self._status = SentStatus.QUEUED
 
     @property
@@ -122,6 +127,13 @@ class SentMessage:
     def done(self) -> bool:
         """It has its end, whichever."""
         return self._status not in (SentStatus.QUEUED, SentStatus.IN_FLIGHT)
+
+    def cancel(self) -> bool:
+        """Withdraw it; True if it will not be sent.
+
+        Works while no transport ever had it (`status` is "queued"); False otherwise.
+        """
+        return self._cancel(self)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} to {self.to_user_id!r} msg_id={self.msg_id} {self._status}>"

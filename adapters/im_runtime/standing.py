@@ -103,6 +103,19 @@ class Standing:
 
     # -- what the application does
 
+    def leave(self, login: Login, error: IMError | None) -> bool:
+        """connect() has failed, or nobody waits in it any more.
+
+        Returns whether it was the last that waited: then all that it has begun is to end.
+        """
+        login.end(error)
+        waited = login in self.logins
+        self.logins.discard(login)
+        last = waited and all(other.ended for other in self.logins)
+        if last and self.phase is Phase.OPEN:
+            self.gave_up = error
+        return last
+
     def turn_away(self) -> None:
         """disconnect() has begun: nobody waits in connect() any more, and no message comes."""
         for login in self.logins:

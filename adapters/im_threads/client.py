@@ -12,13 +12,12 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-from im_proto.client import inputs as inp
 from im_proto.client.turns import Priority
 from im_proto.config import ClientConfig
 from im_proto.errors import IMError, IMErrorCode, LocalProtocolError
 from im_proto.wire import UserId
 from im_proto.wire.session import SessionOp, SessionVO
-from im_runtime import Asked, Asking, Callback, Client, Pending, Reception, Telling, is_async
+from im_runtime import Asking, Callback, Client, Pending, Reception, Telling, is_async
 
 from .dispatcher import Dispatcher
 from .driver import Driver
@@ -87,7 +86,7 @@ class IMClient(SessionMethods, Client):
         self._loop = Loop(
             "im_threads", busy=lambda: self._life.busy, failed=lambda exc: self._driver.broken(exc)
         )
-        self._life = Life(
+        self._life: Life = Life(
             self._engine,
             self._loop,
             log=self._log,
@@ -252,17 +251,8 @@ class IMClient(SessionMethods, Client):
     def _queue(self, *message: Any) -> SentMessage:
         return self._pending.queue(
             lambda ref: SentMessage(ref, *message, loop=self._loop, cancel=self._cancel),
-            self._driver.step,
+            self._step,
         )
-
-    def _cancel(self, sent: SentMessage) -> bool:
-        def cancel() -> bool:
-            if sent.status != "queued":
-                return False
-            self._driver.step(inp.Cancel(ref=sent.ref))
-            return sent.done
-
-        return self._here(cancel)
 
     # ------------------------------------------------------------ receiving
 
@@ -287,21 +277,13 @@ class IMClient(SessionMethods, Client):
     def _ask(self, op: SessionOp, **params: Any) -> tuple[SessionVO, ...]:
         self._loop.check()
         ended = threading.Event()
-        asked = self._here(
-            lambda: self._asking.ask(op, params, step=self._driver.step, wake=ended.set)
-        )
+        asked = self._here(lambda: self._asking.ask(op, params, step=self._step, wake=ended.set))
         try:
             self._loop.wait(ended)
         except BaseException:
             self._loop.post(self._forget, asked)
             raise
         return asked.result()
-
-    def _forget(self, asked: Asked) -> None:
-        """Whoever waited for it doesn't any more."""
-        self._asking.forget(asked)
-        if not (len(self._asking) or self._life.in_use):
-            self._driver.feed(inp.Disconnect())  # nothing is left running
 
     # ------------------------------------------------------------ callbacks
 
@@ -323,9 +305,6 @@ class IMClient(SessionMethods, Client):
 
     def _here(self, function: Callable[..., _T], *args: Any) -> _T:
         return self._loop.ask(function, *args)
-
-    def _step(self, item: inp.Input) -> None:
-        self._driver.step(item)
 
     def _closed(self) -> None:
         """For good: nobody is left waiting."""

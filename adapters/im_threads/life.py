@@ -164,13 +164,9 @@ class Life(Standing):
 
     def _give_up(self, login: Login, error: IMError | None, abort: bool) -> threading.Event | None:
         """connect() has failed: end everything, unless another connect() still waits."""
-        login.end(error)
-        waited = login in self.logins
-        self.logins.discard(login)
-        if not waited or not all(other.ended for other in self.logins):
+        if not self.leave(login, error):
             return None
         if self.phase is Phase.OPEN:
-            self.gave_up = error
             self._close(abort=abort)
         return self._gone
 

@@ -7,7 +7,7 @@ import selectors
 import socket
 import ssl
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 from im_proto.client.actions import OpenTransport
 from im_proto.client.inputs import (
@@ -20,7 +20,7 @@ from im_proto.client.inputs import (
     WriteBlocked,
     WriteReady,
 )
-from im_runtime import failure, words
+from im_runtime import Driver, failure, words
 
 from .loop import Loop
 from .opening import Opening
@@ -36,16 +36,6 @@ _READ: Final = 65_536
 Context = Callable[[], ssl.SSLContext]
 
 
-class Owner(Protocol):
-    """Who hears of a link."""
-
-    def feed(self, item: Input, *, cause: Exception | None = None) -> None:
-        """Something happened to it."""
-
-    def forget(self, link: Link) -> None:
-        """Its socket is gone."""
-
-
 class Link:
     """One transport, from the wish for it until its socket is gone.
 
@@ -55,7 +45,7 @@ class Link:
         name: the engine's number of it.
     """
 
-    def __init__(self, owner: Owner, loop: Loop, name: int) -> None:
+    def __init__(self, owner: Driver[Link], loop: Loop, name: int) -> None:
         self._owner = owner
         self._loop = loop
         self.name = name

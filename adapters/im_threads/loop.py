@@ -311,11 +311,11 @@ class Loop:
             self._guarded(self._sleep, until)
 
     def _leave(self) -> bool:
-        """Go, unless somebody has just come."""
+        """Go, unless somebody has just come, or the last turn has begun something."""
         if not self._gate.acquire(blocking=False):
             return False
         try:
-            if self._posts or self._soon:
+            if self._posts or self._soon or (self._busy() and not self.ended):
                 return False
             self._left, self._waker = True, None
             return True

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Self
+from typing import Any, Self
 
 from im_proto.client.events import Event
-from im_proto.client.turns import Priority
 from im_proto.errors import IMError
-from im_proto.wire import UserId
 from im_runtime import MessageError, unanswered
 from im_runtime import SentMessage as _SentMessage
 
@@ -19,34 +17,15 @@ from .loop import Loop
 class SentMessage(_SentMessage):
     """What `queue_message` and `send_message` give. Any number of threads may wait for it."""
 
-    __slots__ = ("_answered", "_cancel", "_ended", "_gave_up", "_loop")
+    __slots__ = ("_answered", "_ended", "_gave_up", "_loop")
 
-    def __init__(
-        self,
-        ref: int,
-        to_user_id: UserId,
-        content: str,
-        message_type: str,
-        session_id: int | None,
-        priority: Priority,
-        *,
-        loop: Loop,
-        cancel: Callable[[SentMessage], bool],
-    ) -> None:
-        super().__init__(ref, to_user_id, content, message_type, session_id, priority)
+    def __init__(self, *message: Any, loop: Loop, cancel: Callable[[SentMessage], bool]) -> None:
+        super().__init__(*message, cancel=cancel)
         self._loop = loop
-        self._cancel = cancel
         self._ended = threading.Event()
         #: for send_message(), which does not wait for a client that has given up
         self._answered = threading.Event()
         self._gave_up: IMError | None = None
-
-    def cancel(self) -> bool:
-        """Withdraw it; True if it will not be sent.
-
-        Works while no transport ever had it (`status` is "queued"); False otherwise.
-        """
-        return self._cancel(self)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for its end, at most so many seconds; returns `done`.

@@ -29,7 +29,8 @@ from im_proto.client import actions as ac
 from im_proto.client import events as ev
 from im_proto.client import inputs as inp
 from im_proto.wire import ChatSendResponse, ChatSendToOne
-from im_runtime import default_tls, failure
+from im_runtime import failure
+from im_runtime.net import default_tls
 
 # ------------------------------------------------------------ TLS
 
@@ -270,7 +271,8 @@ async def test_the_timer_follows_the_deadline() -> None:
     it.step(inp.Connect())
     assert armed() == [now + 10]  # it goes off early, and is armed again
     assert it._timer is not None
-    it._timer.cancel()
+    _, cancel = it._timer
+    cancel()
     it._time_passed()
     assert armed() == [now + 30]
     engine.deadline = None

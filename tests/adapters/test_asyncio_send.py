@@ -19,6 +19,7 @@ from adapters.adapter_kit import (
     mute_after_login,
     plain,
     run,
+    until,
 )
 from im_asyncio import IMClient, IMError, IMErrorCode, MessageError, SentMessage, SentStatus
 from im_proto.wire import ChatSendResponse, ChatSendToOne
@@ -64,6 +65,32 @@ async def test_what_goes_out() -> None:
         assert sent.session_id == 77  # the server's word counts
     assert (seen[0].to_user, seen[0].content) == ("bravo", " x ")
     assert (seen[0].message_type, seen[0].session_id) == ("image", 9)
+
+
+@run
+async def test_who_matters_more_goes_first() -> None:
+    seen: list[str] = []
+
+    async def script(connection: Connection) -> None:
+        await connection.login()
+        while True:
+            message = await connection.next(ChatSendToOne)
+            seen.append(message.content)
+            connection.send(ChatSendResponse(msg_id=message.msg_id))
+
+    async with Peer(script) as peer:
+        client = IMClient(config(peer.url))
+        low = client.queue_message(2, "low", priority="low")
+        normal = client.queue_message(3, "normal")
+        sending = asyncio.create_task(client.send_message(4, "high", priority="high"))
+        await until(lambda: len(client._pending) == 3)
+        with pytest.raises(IMError, match="priority is one of high, normal, low"):
+            client.queue_message(5, "x", priority="urgent")  # type: ignore[arg-type]
+        await client.connect()
+        high = await sending
+        assert [(await sent).priority for sent in (low, normal, high)] == ["low", "normal", "high"]
+        assert seen == ["high", "normal", "low"]
+        await client.disconnect()
 
 
 @run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 import logging
 import socket
 import typing
@@ -12,6 +13,8 @@ from typing import Any
 
 import pytest
 
+import im_asyncio.sessions
+import im_threads.sessions
 from im_proto.client import actions as ac
 from im_proto.client import events as ev
 from im_proto.client import inputs as inp
@@ -147,12 +150,26 @@ def test_levels_and_a_log_that_is_off(name: str, caplog: pytest.LogCaptureFixtur
     assert caplog.records == []
 
 
+# ------------------------------------------------------------ the two clients
+
+
+@pytest.mark.parametrize(
+    "name", ["get_session", "add_session", "get_or_create_session", "get_current_sessions"]
+)
+def test_both_clients_say_the_same_of_sessions(name: str) -> None:
+    """One awaits and the other doesn't, so each has its own; their texts are one."""
+    one, other = (getattr(kind.IMClient, name) for kind in (im_asyncio, im_threads))
+    assert inspect.getdoc(one) == inspect.getdoc(other) != ""
+    assert inspect.signature(one) == inspect.signature(other)
+    assert im_asyncio.sessions.SessionMethods.__doc__ == im_threads.sessions.SessionMethods.__doc__
+
+
 # ------------------------------------------------------------ callbacks
 
 
 @pytest.mark.parametrize("kind", EVENTS)
 def test_each_event_has_a_name_or_none(kind: type) -> None:
-    sent = SentMessage(1, 2, "x")
+    sent = SentMessage(1, 2, "x", cancel=lambda _: True)
     found = translate(sample(kind), sent)
     if kind in (ev.MessageHandedOver, ev.SessionFetched, ev.SessionFailed):
         assert found is None
@@ -183,7 +200,7 @@ def test_thirteen_names_and_notice() -> None:
 
 
 def test_a_failed_message_is_told_with_the_message() -> None:
-    sent = SentMessage(5, 2, "x")
+    sent = SentMessage(5, 2, "x", cancel=lambda _: True)
     event = sample(ev.MessageFailed)
     sent.apply(event)
     found = translate(event, sent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
 import threading
@@ -286,6 +287,43 @@ def test_a_peer_that_does_not_read_stops_the_sending() -> None:
         go.set()
         assert all(s.result().done for s in sent)
         assert "writing is blocked" not in client.explain()
+
+
+def test_nothing_turns_in_circles_while_nothing_is_read() -> None:
+    """There is more to read, and nobody has room for it: the thread sleeps all the same."""
+    contents = [f"m{n}" for n in range(20)]
+    paused = threading.Event()
+
+    def script(connection: Connection) -> None:
+        connection.login_with_seq()
+        for n, content in enumerate(contents, 1):
+            connection.push(content, msg_id=n, seq=n)
+            if n == 10:
+                paused.wait()
+        connection.answer_all()
+
+    with Peer(script) as peer, client_of(peer, max_unhandled=4) as client:
+        client.connect()
+        until(lambda: client._engine.core.paused)
+        (link,) = client._driver._links.values()
+        raw, turns = link._socket, 0
+        assert raw is not None
+        sleep = client._loop._sleep
+
+        def counted(until: float) -> None:
+            nonlocal turns
+            turns += 1
+            sleep(until)
+
+        client._loop._sleep = counted  # type: ignore[method-assign]
+        client._loop.ask(lambda: None)  # ends the sleep that was under way
+        paused.set()
+        until(lambda: select.select([raw], [], [], 0)[0])
+        before = turns
+        threading.Event().wait(0.1)
+        assert turns - before <= 1
+        messages = client.messages()
+        assert [next(messages).content for _ in contents] == contents
 
 
 def test_disconnect_drops_what_the_peer_does_not_take() -> None:

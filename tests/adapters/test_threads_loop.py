@@ -141,6 +141,24 @@ def test_a_thread_that_nothing_needs_ends_by_itself(monkeypatch: pytest.MonkeyPa
     loop.end(lambda: None)
 
 
+def test_a_thread_that_was_slow_to_begin_something_stays_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A machine under load: the time to go has come before it knows what it is needed for."""
+    monkeypatch.setattr("im_threads.loop._LINGER", 0.0)
+    needed, done = False, threading.Event()
+
+    def begin() -> None:
+        nonlocal needed
+        needed = True
+        loop.at(loop.now() + 0.01, done.set)
+
+    loop = Loop("im_threads", busy=lambda: needed, failed=lambda _: None)
+    loop.ask(begin)
+    assert done.wait(2.0)
+    loop.end(lambda: None)
+
+
 def test_posts_while_it_ends_are_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     """The thread leaves, and another one takes over, many times at once."""
     monkeypatch.setattr("im_threads.loop._LINGER", 0.0)

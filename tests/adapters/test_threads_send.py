@@ -67,6 +67,29 @@ def test_what_goes_out() -> None:
     assert (seen[0].message_type, seen[0].session_id) == ("image", 9)
 
 
+def test_who_matters_more_goes_first() -> None:
+    seen: list[str] = []
+
+    def script(connection: Connection) -> None:
+        connection.login()
+        while True:
+            message = connection.next(ChatSendToOne)
+            seen.append(message.content)
+            connection.send(ChatSendResponse(msg_id=message.msg_id))
+
+    with Peer(script) as peer, client_of(peer) as client:
+        low = client.queue_message(2, "low", priority="low")
+        normal = client.queue_message(3, "normal")
+        sending = Background(client.send_message, 4, "high", priority="high")
+        until(lambda: len(client._pending) == 3)
+        with pytest.raises(IMError, match="priority is one of high, normal, low"):
+            client.queue_message(5, "x", priority="urgent")  # type: ignore[arg-type]
+        client.connect()
+        high = sending.result()
+        assert [s.result().priority for s in (low, normal, high)] == ["low", "normal", "high"]
+        assert seen == ["high", "normal", "low"]
+
+
 def test_send_raises_when_refused() -> None:
     with Peer(refuse) as peer, client_of(peer) as client:
         recorder = Recorder("message_failed", "message_sent")

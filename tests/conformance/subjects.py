@@ -19,6 +19,7 @@ from im_proto import ClientConfig
 from im_proto.client.events import Event
 from im_proto.client.inputs import Input
 from im_proto.testing.conformance import Feature, LoopThread, Reaction, Subject
+from im_runtime import Driver
 
 _T = TypeVar("_T")
 _LOOP = asyncio.AbstractEventLoop
@@ -38,10 +39,49 @@ def example(name: str) -> ModuleType:
 trio_adapter: Any = example("trio_adapter")
 
 
-class AsyncioSubject(Subject):
-    """im_asyncio, with its loop in a thread."""
+class ClientSubject(Subject):
+    """A client of this project, tapped where all of them are alike: in `im_runtime`.
+
+    These are the only protected names in use: `_here` and `_step` of `Client`, and of `Driver` the
+    call through which every event goes, and what it holds.
+    """
 
     features = frozenset(Feature)
+    #: an `im_runtime.Client`
+    _client: Any
+
+    def _tap(self, on_event: Callable[[Event], None]) -> None:
+        """Have the kit told what the engine tells, beside the client."""
+        driver: Driver[Any] = self._client._driver
+        deliver = driver._deliver
+
+        def both(event: Event) -> None:
+            deliver(event)
+            on_event(event)
+
+        driver._deliver = both
+
+    def feed(self, item: Input) -> None:
+        self._client._here(self._client._step, item)
+
+    def left_behind(self) -> list[str]:
+        driver: Driver[Any] = self._client._driver
+
+        def look() -> list[str]:
+            links = [f"transport {number}" for number in driver._links]
+            tokens = [f"a request for token {number}" for number in driver._tokens]
+            calls = [f"{len(driver._http)} HTTP calls"] if len(driver._http) else []
+            timer = [] if driver._timer is None else ["the timer"]
+            return links + tokens + calls + timer
+
+        found: list[str] = self._client._here(look)
+        return found
+
+
+class AsyncioSubject(ClientSubject):
+    """im_asyncio, with its loop in a thread."""
+
+    _client: im_asyncio.IMClient
 
     def __init__(
         self,
@@ -50,13 +90,12 @@ class AsyncioSubject(Subject):
         ssl_context: ssl.SSLContext | None,
     ) -> None:
         async def make() -> im_asyncio.IMClient:
-            client = im_asyncio.IMClient(config, ssl_context=ssl_context)
-            tap(client._driver, on_event)
-            return client
+            return im_asyncio.IMClient(config, ssl_context=ssl_context)
 
         self._thread: LoopThread[_LOOP] = LoopThread(self._main)
         self._loop = self._thread.handle
         self._client = self._do(make())
+        self._tap(on_event)
         self._connecting: asyncio.Task[None] | None = None
 
     @staticmethod
@@ -83,12 +122,6 @@ class AsyncioSubject(Subject):
 
         self._do(cancel())
 
-    def feed(self, item: Input) -> None:
-        async def feed() -> None:
-            self._client._driver.step(item)
-
-        self._do(feed())
-
     def disconnect(self) -> None:
         self._do(self._client.disconnect())
 
@@ -100,12 +133,9 @@ class AsyncioSubject(Subject):
     def left_behind(self) -> list[str]:
         async def look() -> list[str]:
             own = asyncio.current_task()
-            tasks = [f"task {task}" for task in asyncio.all_tasks() if task is not own]
-            loop: Any = asyncio.get_running_loop()
-            timers = [h for h in loop._scheduled if not h.cancelled() and "Driver" in repr(h)]
-            return tasks + [f"timer {timer}" for timer in timers]
+            return [f"task {task}" for task in asyncio.all_tasks() if task is not own]
 
-        return self._do(look())
+        return super().left_behind() + self._do(look())
 
     def react(self, name: str, reaction: Reaction) -> None:
         client = self._client
@@ -125,10 +155,10 @@ class AsyncioSubject(Subject):
         client.on(name, reactions[reaction])
 
 
-class ThreadsSubject(Subject):
+class ThreadsSubject(ClientSubject):
     """im_threads, whose calls block by themselves."""
 
-    features = frozenset(Feature)
+    _client: im_threads.IMClient
 
     def __init__(
         self,
@@ -137,7 +167,7 @@ class ThreadsSubject(Subject):
         ssl_context: ssl.SSLContext | None,
     ) -> None:
         self._client = im_threads.IMClient(config, ssl_context=ssl_context)
-        tap(self._client._driver, on_event)
+        self._tap(on_event)
 
     def connect(self, timeout: float) -> None:
         self._client.connect(timeout)
@@ -145,19 +175,11 @@ class ThreadsSubject(Subject):
     def cancel_connect(self) -> None:
         self._client.disconnect()
 
-    def feed(self, item: Input) -> None:
-        self._client._here(self._client._driver.step, item)
-
     def disconnect(self) -> None:
         self._client.disconnect()
 
     def close(self) -> None:
         self._client.close()
-
-    def left_behind(self) -> list[str]:
-        driver = self._client._driver
-        links = [f"transport {number}" for number in driver._links]
-        return links + ([] if driver._timer is None else ["the timer"])
 
     def react(self, name: str, reaction: Reaction) -> None:
         client = self._client
@@ -168,17 +190,6 @@ class ThreadsSubject(Subject):
             Reaction.DISCONNECT: lambda *_: client.disconnect(),
         }
         client.on(name, reactions[reaction])
-
-
-def tap(driver: Any, on_event: Callable[[Event], None]) -> None:
-    """Have the kit told what the engine tells, beside the client."""
-    deliver = driver._deliver
-
-    def both(event: Event) -> None:
-        deliver(event)
-        on_event(event)
-
-    driver._deliver = both
 
 
 def fail(*_: object) -> None:

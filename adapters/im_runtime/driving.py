@@ -1,0 +1,332 @@
+"""What drives an engine: steps it, carries out what it wants, arms one timer. Decides nothing.
+
+An adapter adds how its loop does things: it opens a transport, calls the token function, sets a
+timer. One thread, or one lock, at a time is in here.
+"""
+
+from __future__ import annotations
+
+import ssl
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, TypeVar
+
+from im_proto.client.actions import (
+    AbortTransport,
+    Action,
+    CallHttp,
+    CancelHttp,
+    CancelToken,
+    CloseTransport,
+    FetchToken,
+    Notify,
+    OpenTransport,
+    PauseReading,
+    ResumeReading,
+    SendBytes,
+    StartTls,
+)
+from im_proto.client.engine import ClientEngine
+from im_proto.client.events import AuthFailed, ErrorOccurred, Event, SessionFailed
+from im_proto.client.inputs import HttpAnswered, HttpFailed, Input, TimePassed, WallClock
+from im_proto.config import TokenSource
+from im_proto.errors import LocalProtocolError
+
+from .functions import token_failed, token_ready
+from .http import HttpCalls
+from .log import Log
+from .net import default_tls
+
+_OfLink = SendBytes | PauseReading | ResumeReading | StartTls | CloseTransport | AbortTransport
+
+
+class Link(Protocol):
+    """One transport, from the wish for it until its socket is gone.
+
+    It feeds the driver with what happens to it, and calls `forget` last.
+    """
+
+    #: the engine's number of it
+    name: int
+
+    def write(self, data: bytes) -> None:
+        """Write it after all that is there; dropped when the link is closing."""
+
+    def pause(self) -> None:
+        """Read no more for now."""
+
+    def resume(self) -> None:
+        """Read again."""
+
+    def close(self) -> None:
+        """Write what waits, then close."""
+
+    def drop(self, *, tell: bool = False) -> None:
+        """End it at once; the driver hears of it only with `tell`, but for `forget`."""
+
+
+_L = TypeVar("_L", bound=Link)
+
+
+class Driver(ABC, Generic[_L]):
+    """Carries out an engine's actions.
+
+    A list of actions is carried out to its end before the next step: what a link has to say
+    meanwhile waits for its turn.
+
+    Args:
+        engine: who decides.
+        log: has a line for each input and action.
+        token: the access token, or a function that gets one.
+        deliver: takes the engine's events, in order; must not raise or call back.
+        failed: takes an exception that is a bug of ours; everything is aborted by then.
+        ssl_context: for wss and https; None for the system's certificates.
+        wall: the wall clock, in seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        engine: ClientEngine,
+        *,
+        log: Log,
+        token: TokenSource,
+        deliver: Callable[[Event], None],
+        failed: Callable[[Exception], None],
+        ssl_context: ssl.SSLContext | None,
+        wall: Callable[[], float],
+    ) -> None:
+        self._engine = engine
+        self._log = log
+        self._token = token
+        #: every event of the engine goes through here, so this is where a test may listen
+        self._deliver = deliver
+        self._failed = failed
+        self._ssl_context = ssl_context
+        self._wall = wall
+        self._links: dict[int, _L] = {}
+        #: the requests for a token that have no answer yet
+        self._tokens: set[int] = set()
+        self._http = HttpCalls(
+            tls=self._tls, answer=lambda answer: self._post(self._http_answered, answer)
+        )
+        #: when the timer goes off, and what cancels it
+        self._timer: tuple[float, Callable[[], object]] | None = None
+        self._later: deque[tuple[Input, BaseException | None]] = deque()
+        self._running = False
+        #: timers are armed; between connect() and the end of disconnect()
+        self.active = False
+        #: … and while somebody waits for what needs no connection
+        self.awaited: Callable[[], bool] = lambda: False
+
+    # ------------------------------------------------------------ what an adapter adds
+
+    @abstractmethod
+    def now(self) -> float:
+        """Seconds on the engine's clock."""
+
+    @abstractmethod
+    def _open(self, action: OpenTransport) -> _L:
+        """Begin to open a transport, which must not have anything to say before this returns."""
+
+    @abstractmethod
+    def _start_tls(self, link: _L, host: str) -> None:
+        """Begin TLS on an open transport, with that host to verify."""
+
+    @abstractmethod
+    def _fetch(self, request: int) -> None:
+        """Call the token function; `_token_answered` takes its answer, but not in this call."""
+
+    @abstractmethod
+    def _stop_fetching(self, request: int) -> None:
+        """Nobody waits for this token any more."""
+
+    @abstractmethod
+    def _post(self, function: Callable[..., object], *args: Any) -> None:
+        """In any thread: have it called where the engine is stepped, if that still goes on."""
+
+    @abstractmethod
+    def _set_timer(self, when: float) -> Callable[[], object]:
+        """Have `_time_passed` called when `now()` is `when`; returns what cancels it."""
+
+    @abstractmethod
+    def _is_quiet(self) -> None:
+        """The last transport is gone."""
+
+    # ------------------------------------------------------------ in
+
+    def step(self, item: Input) -> None:
+        """Do what the application wants.
+
+        Raises:
+            LocalProtocolError, IMError: the engine refuses it; nothing has changed.
+        """
+        if self._running:
+            raise LocalProtocolError("a log handler of the client may not change it")
+        self._step(item, self.now(), None)
+
+    def feed(
+        self, item: Input, *, now: float | None = None, cause: BaseException | None = None
+    ) -> None:
+        """`step` for what comes from the loop, where there is nobody to raise to.
+
+        Args:
+            item: what happened.
+            now: when, if not now.
+            cause: the exception behind it; errors that it leads to get it as their __cause__.
+        """
+        if self._running:  # a write that blocks may say so at once
+            self._later.append((item, cause))
+            return
+        try:
+            self._step(item, self.now() if now is None else now, cause)
+        except Exception as exc:
+            self.broken(exc)
+
+    def broken(self, exc: Exception) -> None:
+        """A bug here or in the engine: end in order, and say so."""
+        self.stop()
+        self._later.clear()
+        self.abort(tell=False)
+        self._failed(exc)
+
+    def _step(self, item: Input, now: float, cause: BaseException | None) -> None:
+        self._running = True
+        try:
+            while True:
+                self._log.item(item)
+                for action in self._engine.step(item, now):
+                    self._log.item(action)
+                    self._carry_out(action, cause)
+                if not self._later:
+                    break
+                (item, cause), now = self._later.popleft(), self.now()
+        finally:
+            self._running = False
+            self._arm()
+
+    # ------------------------------------------------------------ out
+
+    def _carry_out(self, action: Action, cause: BaseException | None) -> None:
+        match action:
+            case Notify(event=event):
+                if cause is not None and isinstance(
+                    event, AuthFailed | ErrorOccurred | SessionFailed
+                ):
+                    event.error.__cause__ = cause
+                self._deliver(event)
+            case OpenTransport():
+                self._links[action.transport] = self._open(action)
+                # Also after a sleep, in which a wall clock goes on and others may not.
+                self._later.append((WallClock(wall=self._wall()), None))
+            case FetchToken():
+                self._tokens.add(action.request)
+                self._fetch(action.request)
+            case CancelToken():
+                self._tokens.discard(action.request)
+                self._stop_fetching(action.request)
+            case CallHttp():
+                self._http.start(action)
+            case CancelHttp():
+                self._http.cancel(action.request)
+            case _:
+                known = self._links.get(action.transport)
+                if known is not None:
+                    self._use(known, action)
+
+    def _use(self, link: _L, action: _OfLink) -> None:
+        match action:
+            case SendBytes():
+                link.write(action.data)
+            case PauseReading():
+                link.pause()
+            case ResumeReading():
+                link.resume()
+            case StartTls():
+                self._start_tls(link, action.host)
+            case CloseTransport():
+                link.close()
+            case AbortTransport():
+                link.drop()
+
+    def _tls(self) -> ssl.SSLContext:
+        if self._ssl_context is None:
+            self._ssl_context = default_tls()
+        return self._ssl_context
+
+    # ------------------------------------------------------------ answers
+
+    def _token_answered(self, request: int, token: object, failed: BaseException | None) -> None:
+        """The token function has returned this, or has raised."""
+        if request not in self._tokens:
+            return
+        self._tokens.discard(request)
+        if failed is None:
+            try:
+                answer = token_ready(request, token)
+            except TypeError as exc:
+                failed = exc
+        if failed is None:
+            self.feed(answer)
+        else:
+            self.feed(token_failed(request, failed), cause=failed)
+
+    def _http_answered(self, answer: HttpAnswered | HttpFailed) -> None:
+        if self._http.ended(answer.request):
+            self.feed(answer)
+
+    # ------------------------------------------------------------ time
+
+    def _arm(self) -> None:
+        wanted = self.active or self.awaited()
+        deadline = self._engine.next_deadline() if wanted else None
+        if deadline is None:
+            self._disarm()
+        elif self._timer is None or self._timer[0] > deadline:
+            self._disarm()
+            self._timer = (deadline, self._set_timer(deadline))
+        # else it goes off early, and is then armed again: cheaper than to move it
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            _, cancel = self._timer
+            cancel()
+            self._timer = None
+
+    def _time_passed(self) -> None:
+        """The timer has gone off."""
+        assert self._timer is not None
+        (when, _), self._timer = self._timer, None
+        # A loop may be early by its clock's resolution, 16 ms on Windows: that is on time.
+        now = max(self.now(), when)
+        deadline = self._engine.next_deadline()
+        if deadline is not None and deadline <= now:
+            self.feed(TimePassed(wall=self._wall()), now=now)
+        else:
+            self._arm()
+
+    # ------------------------------------------------------------ the end
+
+    @property
+    def quiet(self) -> bool:
+        """There is no transport, and none is being opened."""
+        return not self._links
+
+    def forget(self, link: _L) -> None:
+        """Its socket is gone."""
+        if self._links.get(link.name) is link:
+            del self._links[link.name]
+        if self.quiet:
+            self._is_quiet()
+
+    def abort(self, *, tell: bool = True) -> None:
+        """End all that is under way at once; the engine hears that the transports are lost."""
+        self._tokens.clear()
+        self._http.cancel_all()
+        for link in list(self._links.values()):
+            link.drop(tell=tell)
+
+    def stop(self) -> None:
+        """No timer from here on."""
+        self.active = False
+        self._disarm()
