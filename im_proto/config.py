@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -91,19 +91,28 @@ class Timeouts(_Frozen):
     close: Positive = 3.0
 
 
+def _split(url: str, name: str) -> SplitResult:
+    """Take a URL apart. What is wrong is told without quoting it: it may hold a password."""
+    if not url.isascii() or any(c <= " " or c == "\x7f" for c in url):
+        raise ValueError(f"{name} holds spaces, control or non-ASCII characters; encode them")
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - raises ValueError when it is none
+    except ValueError:
+        raise ValueError(f"{name} is no URL: its host or port can't be read") from None
+    return parts
+
+
 def _check_base_url(url: str | None) -> str | None:
     if url is None:
         return None
-    parts = urlsplit(url)
+    parts = _split(url, "base_url")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("base_url is http://host[:port] or https://…")
     if parts.username is not None or parts.password is not None:
         raise ValueError("base_url holds a user or password; the token goes into `token`")
     if "?" in url or "#" in url:
         raise ValueError("base_url has no query and no fragment")
-    if not url.isascii() or any(c <= " " or c == "\x7f" for c in url):
-        raise ValueError("base_url holds spaces, control or non-ASCII characters; encode them")
-    parts.port  # noqa: B018 - raises ValueError when out of range
     return url.rstrip("/")
 
 
@@ -121,7 +130,7 @@ class HttpConfig(_Frozen):
 
 
 def _check_url(url: str) -> str:
-    parts = urlsplit(url)
+    parts = _split(url, "ws_url")
     if parts.scheme not in ("ws", "wss"):
         raise ValueError("ws_url starts with ws:// or wss://")
     if not parts.hostname:
@@ -130,23 +139,17 @@ def _check_url(url: str) -> str:
         raise ValueError("ws_url holds a user or password; the token goes into `token`")
     if parts.fragment:
         raise ValueError("ws_url has a fragment (#…), which a WebSocket URL can't have")
-    if not url.isascii() or any(c <= " " or c == "\x7f" for c in url):
-        raise ValueError("ws_url holds spaces, control or non-ASCII characters; encode them")
-    parts.port  # noqa: B018 - raises ValueError when out of range
     return url
 
 
 def _check_proxy(url: str | None) -> str | None:
     if url is None:
         return None
-    parts = urlsplit(url)
+    parts = _split(url, "proxy")
     if parts.scheme != "http" or not parts.hostname:
         raise ValueError("proxy is http://[user:password@]host[:port]")
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise ValueError("proxy has no path")
-    if not url.isascii() or any(c <= " " or c == "\x7f" for c in url):
-        raise ValueError("proxy holds spaces, control or non-ASCII characters; encode them")
-    parts.port  # noqa: B018 - raises ValueError when out of range
     return url
 
 
@@ -249,6 +252,16 @@ class ClientConfig(_Frozen):
     def port(self) -> int:
         """The port to connect to."""
         return urlsplit(self.ws_url).port or (443 if self.secure else 80)
+
+    @property
+    def proxy_host(self) -> str:
+        """The proxy's host, without brackets; "" without a proxy."""
+        return urlsplit(self.proxy or "").hostname or ""
+
+    @property
+    def proxy_port(self) -> int:
+        """The proxy's port."""
+        return urlsplit(self.proxy or "").port or 80
 
     @property
     def host_header(self) -> str:

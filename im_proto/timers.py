@@ -36,7 +36,11 @@ class Timers(Generic[K]):
         self._next = min(self._deadlines.values())
 
     def cancel(self, *timers: K) -> None:
-        """Forget deadlines, set or not."""
+        """Forget deadlines, set or not, and that they were too late to judge."""
+        self._graced.difference_update(timers)
+        self._forget(*timers)
+
+    def _forget(self, *timers: K) -> None:
         forgotten = [self._deadlines.pop(timer, None) for timer in timers]
         if self._next in forgotten:  # most were not set: the core cancels at every step
             self._next = min(self._deadlines.values(), default=None)
@@ -55,7 +59,7 @@ class Timers(Generic[K]):
         Each with whether it is too late to judge: true at most once in a row for each.
         """
         due = sorted((at, timer) for timer, at in self._deadlines.items() if at <= now)
-        self.cancel(*(timer for _, timer in due))
+        self._forget(*(timer for _, timer in due))
         return [(timer, self._too_late(timer, now - at)) for at, timer in due]
 
     def all(self) -> list[tuple[K, float]]:

@@ -32,7 +32,16 @@ class Backoff:
     stayed good, so that a server which accepts log-ins and drops them is not hammered.
     """
 
-    __slots__ = ("_config", "_good_since", "_level", "_violations", "failed", "retries")
+    __slots__ = (
+        "_config",
+        "_good_since",
+        "_level",
+        "_violations",
+        "asked",
+        "early",
+        "failed",
+        "retries",
+    )
 
     def __init__(self, config: ReconnectConfig) -> None:
         self._config = config
@@ -44,6 +53,10 @@ class Backoff:
         self.failed = 0
         #: attempts scheduled since the last log-in
         self.retries = 0
+        #: the present delay is what the server asked for
+        self.asked = False
+        #: the present attempt came before its time; that it fails proves nothing
+        self.early = False
 
     def start_over(self) -> None:
         """The application asked for a connection: nothing of before counts."""
@@ -55,8 +68,8 @@ class Backoff:
         self._good_since = now
 
     def attempt_failed(self) -> None:
-        """An attempt ended before its log-in, and it counts."""
-        self.failed += 1
+        """An attempt ended before its log-in, and it counts, unless it came early."""
+        self.failed += not self.early
 
     def link_lost(self, now: float, *, as_failed: bool) -> None:
         """A logged-in link ended; `as_failed`: over a violation, whose delays grow from one such
@@ -77,6 +90,8 @@ class Backoff:
         one of no delay at all."""
         self._level += 1
         self.retries += 1
+        self.early = False
+        self.asked = bool(retry_after)
         if retry_after:
             return min(retry_after, MAX_RETRY_AFTER)
         delay = base_delay(self._config, self._level)

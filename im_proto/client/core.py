@@ -62,6 +62,8 @@ class ClientCore(Deadlines):
     ) -> None:
         super().__init__(config, now=now, wall=wall, rng=rng)
         self._told = self.state()
+        #: when AUTH_REQUEST went out
+        self._asked_at = 0.0
 
     # ------------------------------------------------------------ the door
 
@@ -148,6 +150,7 @@ class ClientCore(Deadlines):
         self._told_connected = True
         self.fx.notify(ev.Connected())
         self.login.link_opened(capable=opened.capable)
+        self._asked_at = self.fx.now
         self.timers.set(Timer.AUTH, self.fx.now + self.config.timeouts.auth)
         self.fx.say(self.login.request_message(self.receiving.inbox.resume()))
         # alone, and never in a batch
@@ -189,7 +192,7 @@ class ClientCore(Deadlines):
         self.reason = "logged in"
         if login.welcomed():
             fx.notify(ev.ExtensionsRefused(ws_url=self.config.ws_url))
-        self.liveness.start(data.heartbeat if data else None, now)
+        self.liveness.start(data.heartbeat if data else None, now, rtt=now - self._asked_at)
         self._watch()
         idempotent = data is not None and data.device_id == self.device_id
         told = data.limits if data else None
@@ -262,7 +265,7 @@ class ClientCore(Deadlines):
         elif isinstance(message, SyncResponse):
             self.receiving.synced(message)
         elif isinstance(message, Kick):
-            self._kick = message
+            self._kick, self._kicked_at = message, self.fx.now
         elif isinstance(message, Unknown):
             self.fx.notify(ev.UnknownMessage(kind=message.kind))
         elif isinstance(message, Malformed):
@@ -293,6 +296,8 @@ class ClientCore(Deadlines):
             self.receiving.acknowledge()
             self._pace_reading()
             self._flush()
+        else:
+            self.receiving.look_behind()
         if self.sessions.pump():
             self._fetch_token()
         told = self._told
@@ -311,6 +316,8 @@ class ClientCore(Deadlines):
             self.fx.do(act.PauseReading(transport=self.transport))
         elif self.paused and (awaiting or not behind):
             self._resume_reading()
+            if self.liveness.in_doubt:
+                self._probe()
             if self._half:
                 self.timers.set(Timer.PARTIAL, self.fx.now + self.config.timeouts.partial)
 

@@ -105,15 +105,13 @@ class Deadlines(Lifecycle):
             slept = wall - now - self.fx.wall_offset
             self.fx.wall_offset = wall - now
         watch = self.timers.get(Timer.WATCH)
+        if self.config.sleep_watch is None:
+            return
         if slept > LATE or (watch is not None and now - watch > LATE):
             retry_at = self.timers.get(Timer.RECONNECT)
             if retry_at is not None and slept > LATE:
                 self.timers.set(Timer.RECONNECT, max(now, retry_at - slept))
             self._doubt_link()
-
-    def _watch(self) -> None:
-        if self.config.sleep_watch is not None:
-            self.timers.set(Timer.WATCH, self.fx.now + self.config.sleep_watch)
 
     def _beat(self, beat: Beat) -> None:
         if beat is Beat.PROBE:
@@ -129,13 +127,15 @@ class Deadlines(Lifecycle):
 
     def _on_network_changed(self, _: inp.NetworkChanged) -> None:
         if self.reconnect == "waiting":
-            self._try_now()
+            self._hurry()
         self._doubt_link()
 
     def _doubt_link(self) -> None:
         """The link may be dead without a sign of it: one probe decides, soon."""
-        if self.login.state == "authenticated" and not self.paused and not self.liveness.in_doubt:
-            self.liveness.in_doubt = True
+        if self.login.state != "authenticated" or self.liveness.in_doubt:
+            return
+        self.liveness.in_doubt = True
+        if not self.paused:  # else when reading goes on
             self._probe()
 
     # ------------------------------------------------------------ what a part can't settle itself
@@ -149,7 +149,7 @@ class Deadlines(Lifecycle):
         elif trouble is Trouble.LOGIN_GONE:
             self._login_is_gone()
         else:
-            self._lost("the server stopped answering messages", abort=True)
+            self._lost(trouble.value, abort=True)
 
     def _login_is_gone(self) -> None:
         """A message was answered with an auth code: log in again, once per token."""

@@ -14,12 +14,14 @@ from .events import Event
 class Trouble(StrEnum):
     """What a part can't settle by itself."""
 
-    #: the link is of no use any more: drop it and come back
-    RECONNECT = "reconnect"
     #: the peer may be gone: ask it
     PROBE = "probe"
     #: the server has forgotten, or no longer accepts, our log-in
     LOGIN_GONE = "login_gone"
+    # The link is of no use any more: drop it and come back. The value says why.
+    UNANSWERED = "the server stopped answering messages"
+    SERVER_FAILED = "the server failed on a message"
+    HOLE = "the server left out messages, and did not bring them when asked"
 
 
 @dataclass(slots=True)

@@ -34,6 +34,8 @@ from .timers import OF_THE_LINK, Timer, client_timers
 
 #: Close codes that stand for something seen and never go over the wire (RFC 6455 section 7.4.1).
 NEVER_SENT: Final = frozenset({1005, 1006, 1015})
+#: A KICK decides over the close that it announces; one that comes later is not it. In seconds.
+KICK_LASTS: Final = 60.0
 #: Closes that say why, so that a log-in without an answer is no sign of a strict server.
 UNSUSPICIOUS: Final = frozenset({1012, 1013, 4001, 4003, 4004, 4008, 4009})
 
@@ -76,6 +78,10 @@ class Ending:
         self._kick: Kick | None = None
         self._was_authenticated = False
         self._told_connected = False
+        #: when the last attempt came before its time
+        self._hurried_at = float("-inf")
+        #: when KICK came
+        self._kicked_at = 0.0
         #: nothing is read from the transport: the application is behind
         self.paused = False
         #: a message has begun to come in and is not complete
@@ -151,7 +157,7 @@ class Ending:
         kick, self._kick = self._kick, None
         reason = f"{verdict.reason} ({code})" if code != 1006 else words or verdict.reason
         retry_after = None
-        if kick is not None:
+        if kick is not None and self.fx.now - self._kicked_at <= KICK_LASTS:
             reason = printable(kick.reason or "") or reason
             retry_after = kick.retry_after
             verdict = Verdict(
@@ -210,7 +216,6 @@ class Ending:
             self.receiving.acknowledge(at_once=True)
             self._flush()
         self.fx.envelopes.clear()
-        self._resume_reading()
         self.timers.cancel(*OF_THE_LINK)
         self.liveness.stop()
         self.sending.offline(blame)
@@ -221,7 +226,7 @@ class Ending:
             self.login.to("link_lost")
 
     def _resume_reading(self) -> None:
-        """Read again; also for the end of a link, which has to be seen."""
+        """Read again, if we don't."""
         if self.paused:
             self.paused = self.liveness.deaf = False
             self.fx.do(act.ResumeReading(transport=self.transport))
@@ -229,6 +234,7 @@ class Ending:
     def _close(self, code: int, reason: str) -> None:
         """Send a close frame and wait, not for ever, for the peer's."""
         self._connection_to("close_started")
+        self._resume_reading()  # for the peer's close
         self.timers.set(Timer.CLOSE, self.fx.now + self.config.timeouts.close)
         self.fx.do(act.SendClose(transport=self.transport, code=code, reason=reason))
 
@@ -241,6 +247,7 @@ class Ending:
     def _gone(self) -> None:
         """The transport is no more."""
         self._connection_to("transport_ended")
+        self.paused = self.liveness.deaf = False
         self.timers.cancel(Timer.CONNECT, Timer.PARTIAL, Timer.CLOSE)
 
     # ------------------------------------------------------------ what follows
@@ -277,6 +284,7 @@ class Ending:
         delay = self.backoff.next_delay(self.rng, retry_after)
         self._reconnect_to("retry_scheduled")
         self.timers.set(Timer.RECONNECT, self.fx.now + delay)
+        self._watch()
         self.fx.notify(ev.Reconnecting(attempt=self.backoff.retries, delay=delay))
 
     def _halt(self, error: IMError, reason: str) -> None:
@@ -290,6 +298,11 @@ class Ending:
         self.fx.notify(ev.ErrorOccurred(error=error))
 
     # ------------------------------------------------------------ small things
+
+    def _watch(self) -> None:
+        """Look at the clocks now and then, while logged in or waiting for an attempt."""
+        if self.config.sleep_watch is not None and self.reconnect in ("waiting", "established"):
+            self.timers.set(Timer.WATCH, self.fx.now + self.config.sleep_watch)
 
     def _tell_disconnected(self, error: IMError | None) -> None:
         """Every Connected is followed by one Disconnected."""

@@ -68,19 +68,19 @@ def _explain_message(core: ClientCore, now: float, ref: int) -> str:
     ahead = core.sending.outbox.ahead_of(message)
     parts = [f"{who} waits"]
     if message.state == "unconfirmed":
-        parts.append(
-            f"to be sent again: the link it went out on was lost ({_times(message.sends)})"
-        )
+        lost = ": the link it went out on was lost" if message.unsure else ""
+        parts.append(f"to be sent again{lost} ({_times(message.sends)})")
     if ahead:
         parts.append(f"behind {ahead} others of its conversation")
-    if message.not_before is not None and message.not_before > now:
+    resting = message.not_before is not None and message.not_before > now
+    if message.not_before is not None and resting:
         parts.append(f"{message.not_before - now:.1f} s more, as the server failed on it")
     state = core.state(now)
     if state.status != "AUTHENTICATED":
         parts.append(f"for a log-in ({state.status}: {state.reason})")
     elif core.sending.blocked:
         parts.append("for the transport, which takes no more for now")
-    elif not ahead:
+    elif not ahead and not resting:
         parts.append("for a place among the messages in flight")
     return f"{', '.join(parts)}."
 

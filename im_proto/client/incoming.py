@@ -49,6 +49,7 @@ class Inbox:
         epoch: of the mailbox; None before the first log-in with `seq`.
         received: the highest seq up to which everything came in; None: the first one decides.
         handled: the highest seq up to which the application has handled everything.
+        pushed: the highest seq that came over this link; an ack never goes beyond it.
         acked: the highest seq that this link was told is handled.
         waiting: delivered messages that the application is not done with.
     """
@@ -62,6 +63,7 @@ class Inbox:
         self.epoch: str | None = None
         self.received: int | None = None
         self.handled = 0
+        self.pushed = 0
         self.acked = 0
         self.waiting = 0
 
@@ -84,14 +86,15 @@ class Inbox:
             self._forget_numbers()
             self.received = base
             self.handled = base or 0
-        self.acked = self.handled
+        # what was handled while the log-in was answered comes again, and is acknowledged then
+        self.acked = self.pushed = self.handled if base is None else min(base, self.handled)
 
     def reset(self, epoch: str, oldest: int) -> None:
         """The server starts again from `oldest`. What is known by its pair won't come twice."""
         self.epoch = epoch
         self._forget_numbers()
         self.received = max(oldest, 1) - 1
-        self.handled = self.acked = self.received
+        self.handled = self.pushed = self.acked = self.received
 
     def skip_to(self, seq: int) -> None:
         """Give up a hole: `seq` is taken as the next."""
@@ -107,12 +110,14 @@ class Inbox:
         if push.seq is not None and numbered:
             if self.received is not None:
                 if push.seq <= self.received:
+                    self.pushed = max(self.pushed, push.seq)
                     return Seen.REPEAT
                 if push.seq > self.received + 1:
                     return Seen.HOLE
             else:
                 self.handled = self.acked = push.seq - 1
             self.received = push.seq
+            self.pushed = max(self.pushed, push.seq)
         if self._knows(push):
             if push.seq is not None and numbered:
                 # it was handled, or is being handled, under its number of before a reset

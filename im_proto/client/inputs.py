@@ -6,7 +6,7 @@ a stale id changes nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ..wire import UserId
@@ -70,7 +70,7 @@ class MessageHandled:
 class UpdateToken:
     """The application has a new token. It also leaves the terminal state of a refused log-in."""
 
-    token: str
+    token: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ class TokenReady:
     """The token function that FetchToken asked for has answered."""
 
     request: int
-    token: str
+    token: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,8 @@ messages. State first, effect after.
 
 from __future__ import annotations
 
+from typing import Final
+
 from ..errors import IMError, IMErrorCode, LocalProtocolError, printable
 from ..wire import (
     Blame,
@@ -18,6 +20,10 @@ from . import events as ev
 from . import inputs as inp
 from .ending import Ending
 from .timers import Timer
+
+_BEHIND_THE_PROXY: Final = (inp.TransportFailure.PROXY, inp.TransportFailure.TLS)
+#: Seconds between attempts that come early because the network has changed.
+HURRY_PACE: Final = 1.0
 
 
 class Lifecycle(Ending):
@@ -42,7 +48,7 @@ class Lifecycle(Ending):
             return
         was_open = self.connection == "open"
         self.login.excused()
-        self.timers.cancel(Timer.RECONNECT)
+        self.timers.cancel(Timer.RECONNECT, Timer.WATCH)
         self._link_ends(Blame.NOBODY, last_words=True)
         self._reconnect_to("disconnect_requested")
         if self.login.state == "refused":
@@ -65,10 +71,9 @@ class Lifecycle(Ending):
             self._open()
         elif self.login.state == "refused":
             self.login.to("reset")
-            if self.reconnect == "halted":
-                self._reconnect_to("connect_requested")
-                self.backoff.start_over()
-                self._attempt()
+            self._reconnect_to("connect_requested")
+            self.backoff.start_over()
+            self._attempt()
 
     # ------------------------------------------------------------ an attempt
 
@@ -78,8 +83,6 @@ class Lifecycle(Ending):
             self._drop()
         self.reason = "connecting" if not self.backoff.retries else "trying again"
         if self.login.needs_fetch:
-            if self.login.state == "token_held":
-                self.login.to("reset")
             self.login.to("fetch_started")
             self._fetch_token()
             return
@@ -102,6 +105,20 @@ class Lifecycle(Ending):
                 unix_path=self.config.unix_path,
             )
         )
+
+    def _hurry(self) -> None:
+        """There is a network: try soon, unless the server said when. At a pace, as a system may
+        tell of it many times."""
+        retry_at = self.timers.get(Timer.RECONNECT)
+        soon = max(self.fx.now, self._hurried_at + HURRY_PACE)
+        if self.backoff.asked or retry_at is None or soon >= retry_at:
+            return
+        self.backoff.early = True
+        self._hurried_at = soon
+        if soon > self.fx.now:
+            self.timers.set(Timer.RECONNECT, soon)
+        else:
+            self._try_now()
 
     def _try_now(self) -> None:
         self.timers.cancel(Timer.RECONNECT)
@@ -172,6 +189,8 @@ class Lifecycle(Ending):
         if self.connection != "opening":
             raise LocalProtocolError(f"TransportFailed: the connection is {self.connection}")
         where = f"{self.config.host}:{self.config.port}"
+        if self.config.proxy is not None and failed.kind not in _BEHIND_THE_PROXY:
+            where = f"the proxy {self.config.proxy_host}:{self.config.proxy_port}"
         error = IMError(
             IMErrorCode.CONNECTION_FAILED,
             f"could not reach {where}: {printable(failed.reason) or failed.kind.value}"

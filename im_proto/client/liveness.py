@@ -52,8 +52,11 @@ class Liveness:
         self._probed_at = 0.0
         self._rtt = 0.0
 
-    def start(self, hint: HeartbeatHint | None, now: float) -> None:
-        """Logged in: the configuration wins over the server's hint, the hint over the default."""
+    def start(self, hint: HeartbeatHint | None, now: float, *, rtt: float) -> None:
+        """Logged in: the configuration wins over the server's hint, the hint over the default.
+
+        `rtt`: what the log-in took, in seconds, until a probe shows better.
+        """
         self.interval = self._config.interval or (
             max(hint.interval, LEAST_HINT) if hint else DEFAULT_INTERVAL
         )
@@ -63,7 +66,7 @@ class Liveness:
         self._to("started")
         self.missed = self._probes_out = 0
         self.in_doubt = self.deaf = False
-        self._rtt = 0.0
+        self._rtt = rtt
         self._timers.set(Timer.HEARTBEAT_DUE, now + self.interval)
 
     def stop(self) -> None:
@@ -100,6 +103,7 @@ class Liveness:
     def deafen(self) -> None:
         """Nothing is read from now on, so nothing can be missed."""
         self.life()
+        self._probes_out = 0  # when its answer is read says nothing
         self.deaf = True
 
     def life(self) -> None:

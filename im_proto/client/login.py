@@ -95,8 +95,9 @@ class Login:
         """The token function has answered."""
         self.token = token
         self.asking = False
-        self._fresh = self._unproven = self._replacing
-        self._replacing = False
+        if self._replacing:
+            self._fresh = self._unproven = True
+            self._replacing = False
 
     def replace(self, token: str) -> None:
         """The application's own new token clears every doubt."""

@@ -131,17 +131,18 @@ class Receiving:
     def sync_overdue(self) -> Trouble:
         """SYNC_REQUEST was not answered: no progress."""
         self._hole = (self._hole[0], self._hole[1] + 1)
-        return Trouble.RECONNECT
+        return Trouble.HOLE
 
     def acknowledge(self, *, at_once: bool = False) -> None:
         """Tell the server how far the application is, not for every message alone."""
         inbox = self.inbox
-        behind = inbox.handled - inbox.acked
+        upto = min(inbox.handled, inbox.pushed)
+        behind = upto - inbox.acked
         if not self._numbered or behind <= 0:
             return
         if at_once or not inbox.unsettled or behind >= ACK_EVERY:
-            inbox.acked = inbox.handled
-            self._fx.say(ChatAck(seq=inbox.handled))
+            inbox.acked = upto
+            self._fx.say(ChatAck(seq=upto))
             self._timers.cancel(Timer.ACK_OUT)
         elif self._timers.get(Timer.ACK_OUT) is None:
             self._timers.set(Timer.ACK_OUT, self._fx.now + ACK_DELAY)
@@ -160,7 +161,7 @@ class Receiving:
             self._fx.say(SyncRequest(after=at))
             return None
         if times == 2:
-            return Trouble.RECONNECT
+            return Trouble.HOLE
         assert push.seq is not None
         self.inbox.skip_to(push.seq)
         self._fx.notify(ev.MessagesMayBeMissing(oldest=push.seq))

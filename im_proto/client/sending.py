@@ -168,7 +168,7 @@ class Sending:
             self._probed = True
             self._timers.set(Timer.ACK, self._fx.now + probe_timeout)
             return Trouble.PROBE
-        return Trouble.RECONNECT
+        return Trouble.UNANSWERED
 
     def retry_due(self) -> None:
         """A conversation that rested after a server error may go on."""
@@ -242,7 +242,7 @@ class Sending:
         elif kind is Outcome.SERVER_ERROR and message.errors + 1 < self._config.max_sends:
             message.errors += 1
             if self.idempotent:
-                return Trouble.RECONNECT
+                return Trouble.SERVER_FAILED
             rest = base_delay(self._config.reconnect, message.errors)
             self.outbox.retry(message, self._fx.now + rest)
         else:

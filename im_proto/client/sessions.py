@@ -15,7 +15,15 @@ from typing import Final
 from ..config import ClientConfig
 from ..errors import IMError, IMErrorCode, LocalProtocolError, printable
 from ..timers import GRACE, Timers
-from ..wire.session import Answer, BadAnswer, SessionOp, SessionVO, read_session, read_sessions
+from ..wire.session import (
+    ACTIVE,
+    Answer,
+    BadAnswer,
+    SessionOp,
+    SessionVO,
+    read_session,
+    read_sessions,
+)
 from . import actions as act
 from . import events as ev
 from . import inputs as inp
@@ -268,7 +276,8 @@ class Sessions:
             return
         told = read_session(answer.data)
         if isinstance(told, SessionVO):
-            if self._falls_back(call) and call.doing is SessionOp.GET and not told.active:
+            ended = told.session_status not in (None, ACTIVE)
+            if self._falls_back(call) and call.doing is SessionOp.GET and ended:
                 call.doing = SessionOp.CREATE  # what startChat would do: "the open one"
             else:
                 self._done(call, [told])

@@ -20,7 +20,7 @@ class Timer(StrEnum):
     HEARTBEAT_DUE = "the next heartbeat"
     """Time to probe; goes on at a steady pace while logged in."""
     WATCH = "the next look at the clocks"
-    """Logged in: a look by which a sleep of the machine is noticed."""
+    """Logged in, or waiting for an attempt: a look by which a sleep of the machine is noticed."""
     HEARTBEAT_ANSWER = "a sign of life"
     """A probe is out; nothing complete was heard since."""
     PARTIAL = "the rest of a message"
@@ -60,7 +60,6 @@ OF_THE_LINK: Final = (
     Timer.CONNECT,
     Timer.AUTH,
     Timer.HEARTBEAT_DUE,
-    Timer.WATCH,
     Timer.HEARTBEAT_ANSWER,
     Timer.PARTIAL,
     Timer.ACK,

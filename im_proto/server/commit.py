@@ -233,10 +233,10 @@ class _Desk:
             return Fenced(key=new.key)
         if new.device == PLAIN:
             return self._decide_plain(new)
-        if (new.sender, new.device) in self._held:
-            return Held(key=new.key)
         first = self._by_msg_id.get((new.sender, new.msg_id))
         if first is None:
+            if (new.sender, new.device) in self._held:
+                return Held(key=new.key)
             return self._accept(new, new.msg_id)
         if (
             first.device == new.device

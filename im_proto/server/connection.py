@@ -92,7 +92,7 @@ class Connection:
     def _on_partial(self, changed: inp.PartialChanged) -> None:
         if not changed.partial:
             self._timers.cancel(Timer.PARTIAL)
-        elif self._timers.get(Timer.PARTIAL) is None:  # pragma: no branch - an engine says False first
+        elif self._timers.get(Timer.PARTIAL) is None:  # pragma: no branch - False came first
             self._timers.set(Timer.PARTIAL, self._now + self.config.partial_timeout)
 
     def _pause(self, paused: bool) -> None:

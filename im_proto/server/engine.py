@@ -77,9 +77,10 @@ class ServerEngine:
     def _receive(self, done: list[Action], data: bytes, now: float) -> None:
         events: list[inp.CoreInput] = []
         for frame in self._framing.receive(data, now):
-            if isinstance(frame, PingFrame) and self._framing.open:
+            if isinstance(frame, PingFrame):
                 self._core(done, events, now)
-                self._write(done, self._framing.send_pong(frame.payload))
+                if self._framing.open:  # what came before it may have ended the connection
+                    self._write(done, self._framing.send_pong(frame.payload))
             event = self._translate(frame)
             events.append(event)
             if isinstance(event, inp.UpgradeAsked):

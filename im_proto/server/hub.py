@@ -156,8 +156,11 @@ class Hub:
             self._tell(asked.connection, self._lost_to(newer.generation, login.generation))
             return
         moved = self._commits.cursor(asked.user, asked.device)
-        if moved is not None:  # acknowledged here, and not written when the store looked
-            login = replace(login, cursor=max(moved, login.cursor or 0))
+        if moved is not None and (login.cursor is None or moved > login.cursor):
+            # acknowledged here, and not written when the store looked; as the older login's it
+            # may be fenced by now
+            login = replace(login, cursor=moved)
+            self._move(asked.user, asked.device, login.generation, moved)
         start = start_of(login, asked.resume if asked.numbered else None, self.config.first_login)
         if login.cursor is None or (start.base >= login.oldest and start.base > login.cursor):
             # a device that was here is no new one at its next login, which must neither pass
@@ -268,12 +271,12 @@ class Hub:
         stale: list[tuple[Submission, int, list[int]]] = []
         woken: dict[UserId, int] = {}
         held: dict[int, None] = {}
-        fenced: dict[tuple[UserId, str], int] = {}
+        given_up: set[int] = set()
         for submission, result in zip(submissions, done.results, strict=True):
             waiters = self._commits.waiters(submission.key)
             if isinstance(result, Fenced):
-                fenced[submission.sender, submission.device] = submission.generation
-                self._on_fenced(submission, waiters, stale)
+                if not self._on_fenced(submission, waiters, stale):
+                    given_up.update(waiters)
                 continue
             if isinstance(result, Conflicting | Held):
                 held.update(dict.fromkeys(waiters))
@@ -284,9 +287,8 @@ class Hub:
                 self._answer(connection, answer)
             if isinstance(result, Stored) and not result.repeat:
                 woken[result.to_user] = result.seq
-        for (user, device), generation in fenced.items():
-            # what that login has queued can only be fenced as well, and nobody is to join it
-            self._commits.outdate(user, device, generation + 1)
+        if given_up:  # what they queued behind a message that is dropped may not go ahead of it
+            self._commits.drop(lambda connection: connection in given_up)
         self._commits.resubmit(stale)
         # what follows a conflict would overtake it: it is all sent again, in order
         again = "a msgId was taken: send what is unanswered again"
@@ -301,26 +303,27 @@ class Hub:
         submission: Submission,
         waiters: list[int],
         stale: list[tuple[Submission, int, list[int]]],
-    ) -> None:
+    ) -> bool:
         """A newer login of the device exists. If it is here and waits for the same message, it
-        goes again under that login; nobody else is answered."""
+        goes again under that login (True); nobody else is answered."""
         newer = [
             session
             for connection in dict.fromkeys(waiters)
             if (session := self._roster.get(connection)) is not None
         ]
         if not newer:
-            return
+            return False
         generation = max(session.generation for session in newer)
         if generation > submission.generation:
             stale.append((submission, generation, waiters))
-            return
+            return True
         for session in newer:  # the newer login is at another gateway
             self._roster.remove(session)
             self._tell(
                 session.connection,
                 talk.End(code=4004, reason="this device logged in elsewhere", reconnect=False),
             )
+        return False
 
     def _answer(self, connection: int, answer: talk.Answer) -> None:
         session = self._roster.get(connection)

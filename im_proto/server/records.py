@@ -69,9 +69,10 @@ class Conflicting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """A message of this device before it was Conflicting: nothing was stored, nobody is answered.
+    """A message of this device before it was Conflicting: this new one was not stored, and nobody
+    is answered. What was stored before is answered as ever, and so are further conflicts.
 
-    Its sender gives that one another msgId and sends all of them again, so they keep their order.
+    The sender gives those another msgId and sends the rest again, so they keep their order.
     """
 
     key: int

@@ -182,6 +182,8 @@ class Explorer:
 
     def _check_writes(self, event: inp.CoreInput, actions: list[act.CoreAction]) -> None:
         """Frames go only to a transport that takes them: upgraded, and nobody has said goodbye."""
+        if isinstance(event, inp.TransportLost) and event.transport == self.core.transport:
+            self._paused = False
         if getattr(event, "transport", None) == self._writable:
             if isinstance(event, inp.PeerClosed | inp.TransportLost | inp.FramingViolated):
                 closing = isinstance(event, inp.PeerClosed | inp.FramingViolated)
@@ -194,6 +196,8 @@ class Explorer:
         for action in actions:
             if isinstance(action, act.SendText | act.SendClose):
                 assert action.transport == self._writable, f"{action} to a transport that is gone"
+            if isinstance(action, act.AbortTransport):
+                self._paused = False
             if isinstance(action, act.PauseReading | act.ResumeReading):
                 assert self._paused == isinstance(action, act.ResumeReading)
                 self._paused = not self._paused

@@ -102,6 +102,7 @@ def test_the_socket_is_read_for_the_end_of_a_link() -> None:
 def test_a_new_link_is_read_although_the_application_is_behind_until_the_log_in() -> None:
     d = Driver(max_unhandled=1).login().push(None, "one").lose()
     assert not paused(d)
+    assert not d.of(act.ResumeReading)  # there is nothing left to read from
     d.link()
     assert not paused(d)
     d.login()
@@ -164,3 +165,20 @@ def test_a_hole_is_repaired_before_reading_stops() -> None:
     assert d.said("SYNC_REQUEST")
     d.frame("SYNC_RESPONSE", status="recovered", oldest=1)
     assert paused(d)
+
+
+def test_the_end_of_a_spell_is_told_also_when_the_link_has_ended_meanwhile() -> None:
+    d = Driver(max_unhandled=2).login()
+    pushes(d, 1, 2)
+    d.disconnect().handle(1).handle(2)
+    assert len(d.of(ev.ReadingResumed)) == 1
+
+
+def test_what_a_probe_takes_while_nothing_is_read_is_no_round_trip() -> None:
+    d = Driver(max_unhandled=1, heartbeat={"interval": 10}).login()
+    d.pass_time(10)
+    d.push(None, "one")
+    d.pass_time(3)
+    d.handle(1)
+    d.frame("HEARTBEAT_RESPONSE")
+    assert [event.rtt for event in d.of(ev.HeartbeatReceived)] == [None]

@@ -355,3 +355,17 @@ def test_deadlines_of_one_round_do_not_touch_a_transport_that_an_earlier_one_ope
     assert d.core.next_deadline() is not None
     d.login_ours()
     assert d.status == "AUTHENTICATED"
+
+
+def test_a_kick_that_no_close_followed_is_forgotten() -> None:
+    d = Driver(sleep_watch=None, heartbeat={"interval": 1000}).login_ours()
+    d.frame("KICK", reason="go", reconnect=False)
+    d.pass_time(300)
+    d.lose()
+    assert d.status == "RECONNECTING"
+
+
+def test_why_a_link_was_given_up_is_said() -> None:
+    d = Driver().login_ours()
+    d.answer(d.send("x"), 50000)
+    assert "the server failed on a message" in str(d.error)

@@ -343,3 +343,20 @@ def test_what_is_handled_is_acknowledged_soon_though_another_is_being_handled() 
     assert d.said("CHAT_ACK_REQUEST") == [{"seq": 4}]
     d.forget().pass_time(5)
     assert d.said("CHAT_ACK_REQUEST") == []
+
+
+def test_what_was_handled_while_the_log_in_was_answered_is_acknowledged_when_it_comes_again() -> (
+    None
+):
+    """Else a server that waits for the ack of its pushes, all of them repeats, waits for ever."""
+    d = Driver().login_ours()
+    for seq in (1, 2, 3):
+        d.push(seq)
+    d.handle(1).lose().link()
+    d.handle(2, 3)  # AUTH_REQUEST said that 1 is handled
+    d.forget()
+    d.login_ours(resume="recovered", seq=1)
+    assert not d.said("CHAT_ACK_REQUEST")  # of what this link has not pushed
+    d.push(2).push(3)
+    assert d.said("CHAT_ACK_REQUEST")[-1] == {"seq": 3}
+    assert d.received() == []

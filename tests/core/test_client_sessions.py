@@ -915,3 +915,21 @@ def _play(d: Http, asked: dict[int, float], what: str, one: Any, two: Any) -> No
         d.login()
     elif what == "disconnect":
         d.disconnect()
+
+
+def test_tokens_fetched_for_calls_do_not_keep_a_refused_log_in_going() -> None:
+    d = Http(token=fetch_token, reconnect={"initial_delay": 1, "max_delay": 1}).connect()
+    assert isinstance(d, Http)
+    for _ in range(5):
+        if d.core.reconnect == "halted":
+            return
+        d.link()
+        d.forget().ask(SessionOp.GET_CURRENT)
+        for _ in range(2):
+            for call in d.of(act.CallHttp):
+                d.do(inp.HttpAnswered(request=call.request, status=401, body=b""))
+            d.forget()
+            if d.core.login.asking:
+                d.token()
+        d.refuse(40101).lose()
+    raise AssertionError("it asks for ever")

@@ -9,6 +9,7 @@ import pytest
 from core.client_kit import START, WALL, Driver
 from im_proto.client import events as ev
 from im_proto.client import inputs as inp
+from im_proto.client.timers import Timer
 
 #: When the wall clock of these tests was wound up: seconds since 1970 at `now` = 0.
 OFFSET = WALL - START
@@ -150,3 +151,81 @@ def test_without_a_watch_nothing_wakes_an_idle_client_but_its_heartbeat() -> Non
     d = Driver(sleep_watch=None, heartbeat={"interval": 30}).login_ours()
     assert d.core.next_deadline() == d.now + 30
     assert Sleeper().login_ours().core.next_deadline() == START + 1
+
+
+def test_a_link_slower_than_the_probe_is_known_by_its_log_in() -> None:
+    d = Driver().link()
+    d.pass_time(1.2)  # what the log-in takes
+    d.frame("AUTH_RESPONSE", code=0)
+    d.do(inp.NetworkChanged())
+    d.pass_time(1.2)
+    assert alive(d)
+    d.frame("HEARTBEAT_RESPONSE")
+    d.pass_time(10)
+    assert alive(d)
+
+
+def test_each_stall_is_graced_however_many_there_were_before() -> None:
+    d = Driver(heartbeat={"interval": 10, "timeout": 2, "max_missed": 1}).login_ours()
+    for _ in range(4):
+        d.pass_time(d.until(d.core.timers.get(Timer.HEARTBEAT_DUE)))
+        d.stall(30)  # the answer is there, and nobody has read it yet
+        assert alive(d)
+        d.frame("HEARTBEAT_RESPONSE")
+        d.pass_time(1)
+
+
+def test_a_doubt_that_comes_while_nothing_is_read_is_settled_when_reading_goes_on() -> None:
+    d = Driver(max_unhandled=1).login().push(None, "one")
+    assert d.core.paused
+    d.do(inp.NetworkChanged())
+    d.pass_time(20)
+    assert alive(d)
+    d.forget().handle(1)
+    assert d.probes() == 1
+    d.pass_time(0.9)
+    assert not alive(d)
+
+
+def test_a_waiting_client_looks_at_the_clocks_too() -> None:
+    d = Sleeper().login_ours()
+    assert isinstance(d, Sleeper)
+    d.frame("KICK", reconnect=True, retryAfter=3600)
+    d.close(1012).forget()
+    d.tick(1).sleep(8 * 3600, counts=False).tick(1.1)
+    assert d.core.connection == "opening"
+
+
+def test_without_a_watch_the_wall_clock_puts_no_link_in_doubt() -> None:
+    d = Sleeper(sleep_watch=None).login_ours().forget()
+    assert isinstance(d, Sleeper)
+    d.sleep(3600, counts=False)
+    d.do(inp.TimePassed(wall=d.now + d.offset))
+    assert not d.probes()
+
+
+# ---------------------------------------------------------------- a chatty system
+
+
+def test_a_burst_of_network_changes_makes_nobody_give_up() -> None:
+    d = Driver(reconnect={"max_retries": 3, "initial_delay": 20}).login_ours().lose()
+    for _ in range(20):
+        d.do(inp.NetworkChanged())
+        if d.core.connection == "opening":
+            d.do(inp.TransportFailed(transport=d.transport))
+        d.pass_time(0.25)
+    assert d.status == "RECONNECTING"
+    assert 4 <= d.transport <= 7  # one a second, and none of them counts
+    assert d.core.backoff.failed == 0
+
+
+def test_a_network_change_does_not_shorten_what_the_server_asked_for() -> None:
+    d = Driver().login_ours()
+    d.frame("KICK", reconnect=True, retryAfter=60)
+    d.close(1013).forget()
+    for _ in range(5):
+        d.do(inp.NetworkChanged())
+        d.pass_time(5)
+    assert d.core.connection == "disconnected"
+    d.pass_time(36)
+    assert d.core.connection == "opening"

@@ -87,8 +87,6 @@ class Model:
     def submit(self, new, at, held):
         if new.device != PLAIN and self.generations.get((new.sender, new.device)) != new.generation:
             return Fenced(key=new.key)
-        if new.device != PLAIN and (new.sender, new.device) in held:
-            return Held(key=new.key)
         mine = [row for row in self.rows if row[0].sender == new.sender]
         msg_id = new.msg_id
         for first, pushed, seq, first_at in mine:
@@ -105,6 +103,8 @@ class Model:
                     )
                 held.add((new.sender, new.device))
                 return Conflicting(key=new.key)
+        if new.device != PLAIN and (new.sender, new.device) in held:
+            return Held(key=new.key)
         if any(row[1] == msg_id for row in mine):
             msg_id = max(at * 1000, max(row[1] for row in mine) + 1)
         seq = 1 + sum(row[0].to_user == new.to_user for row in self.rows)

@@ -235,3 +235,16 @@ def test_with_first_login_latest_nothing_is_passed_over_at_the_second_login() ->
     kit.user(2, "tablet").lose()  # its mailbox is empty, and nothing is there to acknowledge
     kit.user(1).chat(5, 2, "while the tablet is away")
     assert kit.user(2, "tablet").contents == ["while the tablet is away"]
+
+
+def test_where_an_older_login_was_is_written_under_the_newer_one() -> None:
+    kit = Kit(first_login="latest")
+    kit.holding = True
+    for _ in range(2):  # the first one's place is not written when the second one's login is
+        kit.peer().login(2, **FULL)
+    kit.answer(2)
+    kit.release()
+    kit.wait(1)
+    kit.user(1).chat(5, 2, "missed by nobody")
+    assert kit.cursor(2) == 0
+    assert kit.user(2).contents == ["missed by nobody"]

@@ -204,3 +204,23 @@ def test_the_credentials_show_nowhere_and_one_way_is_enough() -> None:
     assert "cret" not in repr(config)
     with pytest.raises(ValueError, match="choose one"):
         ClientConfig(ws_url="ws://x/", token="t", user_id=1, proxy=PROXY, unix_path="/x")
+
+
+def test_a_proxy_that_can_not_be_reached_is_named_instead_of_the_server() -> None:
+    e = Proxied(proxy=PROXY)
+    e.do(inp.Connect())
+    e.do(inp.TransportFailed(transport=1, kind=inp.TransportFailure.DNS, reason="no such name"))
+    assert "the proxy proxy.example:3128" in e.failure()
+
+
+@pytest.mark.parametrize("url", ["http://user:hunter2", "http://u:hunter2é@p:1", "//u:hunter2"])
+def test_no_mistake_in_a_url_shows_the_password(url: str) -> None:
+    fields = {"token": "t", "user_id": 1}
+    for config in (
+        {"ws_url": "ws://x/", "proxy": url},
+        {"ws_url": url.replace("http", "ws")},
+        {"ws_url": "ws://x/", "http": {"base_url": url}},
+    ):
+        with pytest.raises(ValueError) as raised:
+            ClientConfig.model_validate(fields | config)
+        assert "hunter" not in str(raised.value)

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 from hypothesis import strategies as st
 
-from ..wire import (
+from ...wire import (
     CLIENT_MESSAGES,
     MAX_ID,
     SERVER_MESSAGES,
@@ -41,7 +41,7 @@ from ..wire import (
     UserId,
     user_id,
 )
-from ..wire.types import WireModel
+from ...wire.types import WireModel
 
 __all__ = [
     "MESSAGES",
