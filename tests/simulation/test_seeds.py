@@ -29,7 +29,7 @@ def test_long_lives_meet_every_fault_and_keep_every_promise() -> None:
 
 
 def test_a_life_without_faults_delivers_at_once() -> None:
-    outcome = simulate(1, minutes=1, faults=[])
+    outcome = simulate(2, minutes=1, faults=[])
     assert outcome.failure is None
     assert outcome.faults == {}
     assert outcome.submitted == outcome.accepted

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
-from ...client import ClientEngine, Status
+from ...client import ClientCore, ClientEngine, Status
 from ...client import inputs as inp
 from .application import Handles
 from .faults import FAULTS
@@ -47,10 +47,16 @@ class Chaos:
         self._twins: list[ClientNode] = []
         self._undoes: dict[int, Callable[[], object]] = {}
         self._numbers = itertools.count()
+        #: several faults hit the same client
+        self._victim: ClientNode | None = None
         self._over = False
 
     def begin(self) -> None:
         """Inject the first fault soon, and so on until `heal`."""
+        self.world.network.slow_lines = 0.05
+        self._schedule()
+
+    def _schedule(self) -> None:
         self.world.later(self.rng.uniform(0.0, 2.0 * self._gap), self._next)
 
     def _next(self) -> None:
@@ -59,7 +65,12 @@ class Chaos:
         name = self.rng.choice(self._names)
         self.world.note_world(name)
         self.counts[name] += FAULTS[name](self)
-        self.begin()
+        if self.rng.random() < 0.3:  # a misfortune seldom comes alone
+            self._victim = self._victim or self.rng.choice(self._clients)
+            self.world.later(self.rng.uniform(0.0, 2.0), self._next)
+        else:
+            self._victim = None
+            self._schedule()
 
     def heal(self) -> None:
         """End every fault: from now on the world is a good one."""
@@ -70,7 +81,11 @@ class Chaos:
             twin.crash()
         for machine in self.world.machines:
             machine.island = 0
-        self.world.network.heal()
+        network = self.world.network
+        network.slow_lines = 0.0
+        for end in network.ends:
+            end.trickle = None
+        network.heal()
         self.world.later(0.0, self._revive)
 
     def _revive(self) -> None:
@@ -86,6 +101,8 @@ class Chaos:
 
     def client(self) -> ClientNode:
         """A client that runs."""
+        if self._victim is not None and self._victim.alive:
+            return self._victim
         alive = [client for client in self._clients if client.alive]
         if not alive:
             self._clients[0].start()
@@ -94,6 +111,8 @@ class Chaos:
 
     def link(self) -> End | None:
         """The client's end of a stream that is open; None if there is none."""
+        if self._victim is not None and self._victim.end is not None:
+            return self._victim.end
         ends = [end for client in self._clients if (end := client.end) is not None]
         return self.rng.choice(ends) if ends else None
 
@@ -104,13 +123,16 @@ class Chaos:
             for client in self._clients
             if (end := client.end) is not None and client.status is Status.AUTHENTICATED
         ]
+        if self._victim is not None and self._victim.end in ends:
+            return self._victim.end
         return self.rng.choice(ends) if ends else None
 
-    def received(self, end: End) -> int:
-        """Up to where the client at this end has received its mailbox."""
+    @staticmethod
+    def core(end: End) -> ClientCore:
+        """What the client at this end knows: forgers aim."""
         engine = getattr(end.node, "engine", None)
         assert isinstance(engine, ClientEngine)
-        return engine.core.receiving.inbox.received or 0
+        return engine.core
 
     def undo(self, delay: float, what: Callable[[], object]) -> None:
         """Undo a fault after so many seconds, or when everything heals."""
@@ -155,10 +177,10 @@ class Chaos:
         self._twins.append(twin)
         if self.rng.random() < 0.5 and not client.frozen:  # both log in at the same moment
             server = self.world.server
-            server.commit_time = 0.1
-            self.undo(2.0, lambda: setattr(server, "commit_time", 0.005))
-            client.disconnect()
-            client.connect()
+            server.commit_time = 0.5
+            self.undo(5.0, lambda: setattr(server, "commit_time", 0.005))
+            for delay in (0.0, 0.5, 2.0):
+                self.world.later(delay, self._both_again, client, twin)
         twin.connect()
 
         def end() -> None:
@@ -169,6 +191,19 @@ class Chaos:
 
         self.undo(self.rng.uniform(1.0, 30.0), end)
         return True
+
+    def _both_again(self, *clients: ClientNode) -> None:
+        for client in clients:
+            if client.alive and not client.frozen:
+                client.disconnect()
+                client.connect()
+
+    def chatter(self, end: End, *, to_it: bool = False) -> None:
+        """The client at this end says something, now and in a while, or (`to_it`) all others."""
+        for client in self._clients:
+            if (client.end is end) is not to_it:
+                for delay in (0.0, 0.0, 0.0, 1.0, 3.0):
+                    self.world.later(delay, self.world.say_something, client)
 
     def burst(self, user: int | str) -> bool:
         """All clients of a user send some messages now."""

@@ -37,8 +37,10 @@ class ClientNode(Node[inp.Input]):
         engine: None while the process is not running.
         events: all that the application was told, if the world records.
         received, accepted, failed: the same, by kind.
+        tells_wall: its adapter looks at the wall clock at every wake-up.
         no_names: names can't be resolved here.
-        token_trouble: None, "fails", "slow", "never" or "expired": what the token function does.
+        token_trouble: None, "fails", "slow", "never", "expired" or "nonsense": what the token
+            function does.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class ClientNode(Node[inp.Input]):
         self.received: list[ev.MessageReceived] = []
         self.accepted: list[ev.MessageAccepted] = []
         self.failed: list[ev.MessageFailed] = []
+        self.tells_wall = True
         self.no_names = False
         self.token_trouble: str | None = None
         #: the stream that it opened last
@@ -141,6 +144,8 @@ class ClientNode(Node[inp.Input]):
     def ask(self, op: SessionOp, **about: Any) -> int:
         """Ask for sessions; the ref of the call."""
         ref = next(self._refs)
+        if self.engine is None:
+            return ref
         self.asked[ref] = None
         self.feed(inp.SessionCall(ref=ref, op=op, **about))
         return ref
@@ -168,7 +173,7 @@ class ClientNode(Node[inp.Input]):
 
     def time_passed(self) -> inp.Input:
         """With what the wall clock says: adapters look at it at every wake-up."""
-        return inp.TimePassed(wall=self.machine.wall(self.world.now))
+        return inp.TimePassed(wall=self.machine.wall(self.world.now) if self.tells_wall else None)
 
     def _take(self, event: inp.Input) -> None:
         engine = self.engine
@@ -278,6 +283,8 @@ class ClientNode(Node[inp.Input]):
             self.feed(inp.TokenFailed(request=request, reason="the token server is down"))
             return
         token = self.world.tokens.make(self.config.user_id, expired=trouble == "expired")
+        if trouble == "nonsense":
+            token = ""
         self.feed(inp.TokenReady(request=request, token=token))
 
     def _cancel(self, action: act.CancelToken | act.CancelHttp) -> None:

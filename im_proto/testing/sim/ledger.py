@@ -1,7 +1,8 @@
 """The promises: every message that was submitted, what became of it, and who must have it.
 
 * An accepted message is in the store when its sender is told so, once, and in the order of its
-  conversation (one sending engine, one recipient).
+  conversation (one sending engine, one recipient). What a plain client has given up (IN_DOUBT) may
+  come late: nothing fences an old link of a plain client.
 * An engine delivers a message at most once, and each conversation in order.
 * A device (one deviceId of a user, over all lives of its process) gets every message of its
   user's mailbox: each was handled in some life, or delivered in the present one, or its loss was
@@ -44,13 +45,19 @@ class Submitted:
         #: its place in the recipient's mailbox, once it is stored
         self.seq: int | None = None
 
+    @property
+    def may_be_late(self) -> bool:
+        """A plain client has given it up, so nothing stands behind it."""
+        return self.conversation.plain and self.end not in (None, "accepted", "unknown")
+
 
 class Conversation:
     """What one engine sends to one user."""
 
-    __slots__ = ("count", "stored")
+    __slots__ = ("count", "plain", "stored")
 
-    def __init__(self) -> None:
+    def __init__(self, *, plain: bool) -> None:
+        self.plain = plain
         self.count = 0
         #: the index of the newest that is stored
         self.stored = -1
@@ -59,10 +66,19 @@ class Conversation:
 class Engine:
     """One life of a client's process."""
 
-    __slots__ = ("conversations", "delivered", "device", "last", "pending", "refs", "reported")
+    __slots__ = (
+        "accepted",
+        "conversations",
+        "delivered",
+        "device",
+        "last",
+        "pending",
+        "reported",
+    )
 
     def __init__(self, device: Device) -> None:
         self.device = device
+        self.accepted = 0
         self.conversations: dict[UserId, Conversation] = {}
         #: by ref: submitted, without an end
         self.pending: dict[int, Submitted] = {}
@@ -137,7 +153,8 @@ class Ledger:
         if key in self._messages:
             raise ValueError(f"{content!r} was sent before; each message needs its own content")
         engine = self._engines[client]
-        conversation = engine.conversations.setdefault(to_user, Conversation())
+        plain = not client.config.extensions
+        conversation = engine.conversations.setdefault(to_user, Conversation(plain=plain))
         message = Submitted(conversation, conversation.count)
         conversation.count += 1
         self._messages[key] = engine.pending[ref] = message
@@ -151,6 +168,7 @@ class Ledger:
         """A sender was told that its message is accepted."""
         message = self._ended(client, event.ref, "accepted")
         self.acceptances += 1
+        self._engines[client].accepted += 1
         if message.seq is None:
             self._broken(f"{event.content!r} was accepted and is not in the store")
 
@@ -177,9 +195,9 @@ class Ledger:
         if known.end in (IMErrorCode.MESSAGE_CANCELLED, IMErrorCode.QUEUE_FULL):
             self._broken(f"{message.content!r} ended as {known.end} and was stored later")
         known.seq = message.seq
-        if known.index < known.conversation.stored:
+        if known.index < known.conversation.stored and not known.may_be_late:
             self._broken(f"{message.content!r} was overtaken on its way into the store")
-        known.conversation.stored = known.index
+        known.conversation.stored = max(known.index, known.conversation.stored)
 
     # ------------------------------------------------------------ receiving
 
@@ -196,9 +214,9 @@ class Ledger:
             self._broken(f"{event.content!r} was delivered to {client.name} twice")
         engine.delivered[key] = None
         last = engine.last.get(message.conversation, -1)
-        if message.index < last and not engine.reported:
+        if message.index < last and not (engine.reported or message.may_be_late):
             self._broken(f"{event.content!r} was delivered to {client.name} too late")
-        engine.last[message.conversation] = message.index
+        engine.last[message.conversation] = max(message.index, last)
         self.deliveries += 1
         if not engine.device.name:
             engine.device.done[key] = None
@@ -233,6 +251,12 @@ class Ledger:
             if engine.device.user == user and not resumes:
                 self._excuse(engine.device, oldest)
 
+    def begins_at(self, user: UserId, name: str, seq: int) -> None:
+        """A device was never here, and is to begin at the end of its mailbox."""
+        device = self._devices.get((user, name))
+        if device is not None:
+            self._excuse(device, seq)
+
     @staticmethod
     def _excuse(device: Device, below: int) -> None:
         device.excused_below = max(device.excused_below, below)
@@ -255,6 +279,14 @@ class Ledger:
                         f"{device.name or 'plain'} of user {device.user}"
                     )
         return lines
+
+    def check_counters(self) -> None:
+        """What the engines have counted is what happened."""
+        for client, engine in self._engines.items():
+            assert client.engine is not None
+            counted = (client.engine.user_id, client.engine.counters.accepted)
+            if counted != (client.config.user_id, engine.accepted):
+                self._broken(f"{client.name} has counted {counted}, not {engine.accepted}")
 
     def _broken(self, text: str) -> NoReturn:
         self._world.fail(text)

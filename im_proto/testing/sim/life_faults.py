@@ -8,6 +8,7 @@ from ...client import inputs as ci
 from ...server.actions import StoreLogin
 from ...wire import codes
 from ...wire.session import SessionOp
+from . import misused
 from .registry import fault
 
 if TYPE_CHECKING:
@@ -65,8 +66,12 @@ def drain(chaos: Chaos) -> bool:
     world, rng = chaos.world, chaos.rng
     chaos.draining = True
     if rng.random() < 0.5:  # with commits under way, and log-ins
-        world.server.commit_time = 0.3
-        chaos.undo(3.0, lambda: setattr(world.server, "commit_time", 0.005))
+        server.commit_time = 0.3
+        chaos.undo(3.0, lambda: setattr(server, "commit_time", 0.005))
+        server.failing = rng.choice((0.0, 0.0, 1.0))
+        chaos.undo(2.0, lambda: setattr(server, "failing", 0.0))
+        server.auth_time = rng.choice((0.005, 0.2))
+        chaos.undo(3.0, lambda: setattr(server, "auth_time", 0.005))
         for client in world.clients:
             if not client.frozen and rng.random() < 0.7:
                 client.disconnect()
@@ -130,6 +135,12 @@ def store_fails(chaos: Chaos) -> bool:
     server = chaos.world.server
     server.failing = chaos.rng.choice((0.3, 1.0))
     chaos.undo(chaos.rng.uniform(0.1, 8), lambda: setattr(server, "failing", 0.0))
+    if chaos.rng.random() < 0.5:  # after a long time, when links have gone meanwhile
+        server.commit_time = 0.5
+        chaos.undo(8.0, lambda: setattr(server, "commit_time", 0.005))
+        for end in list(chaos.world.network.ends):
+            if end.open and chaos.rng.random() < 0.3:
+                chaos.world.later(chaos.rng.uniform(0.2, 2.0), chaos.world.network.drop, end)
     return True
 
 
@@ -162,6 +173,25 @@ def retention(chaos: Chaos) -> bool:
     oldest = held[0].seq + chaos.rng.randrange(1, most + 1)
     world.server.store.trim(user, oldest)
     world.ledger.trimmed(user, oldest)
+    return True
+
+
+@fault
+def retention_race(chaos: Chaos) -> bool:
+    """The store drops a whole mailbox, while what is in it is being read."""
+    world = chaos.world
+    user, server = chaos.client().config.user_id, world.server
+    server.commit_time = 1.0
+    chaos.undo(4.0, lambda: setattr(server, "commit_time", 0.005))
+    for client in world.clients:
+        world.say_something(client)
+
+    def trim() -> None:
+        oldest = server.store.oldest(user) + len(server.store.entries(user))
+        server.store.trim(user, oldest)
+        world.ledger.trimmed(user, oldest)
+
+    world.later(chaos.rng.uniform(1.0, 3.0), trim)
     return True
 
 
@@ -213,12 +243,17 @@ def token_refused(chaos: Chaos) -> bool:
 def token_trouble(chaos: Chaos) -> bool:
     """A user's tokens expire, and the token function fails, is slow, silent, or behind the time."""
     world, client = chaos.world, chaos.client()
-    client.token_trouble = chaos.rng.choice(("fails", "slow", "never", "expired"))
+    client.token_trouble = chaos.rng.choice(("fails", "slow", "never", "expired", "nonsense"))
     chaos.undo(chaos.rng.uniform(0.5, 40), lambda: setattr(client, "token_trouble", None))
     world.tokens.expire(client.config.user_id)
     end = client.end
     if end is not None:
         world.network.cut(end)
+    if chaos.rng.random() < 0.3:  # the application has another
+        token = world.tokens.make(client.config.user_id)
+        world.later(chaos.rng.uniform(0.5, 5.0), client.feed, ci.UpdateToken(token=token))
+    if chaos.rng.random() < 0.3 and not client.frozen:  # and wants one for something else
+        world.later(0.5, client.ask, SessionOp.GET_CURRENT)
     return not isinstance(client.config.token, str)
 
 
@@ -252,6 +287,9 @@ def disconnect(chaos: Chaos) -> bool:
     client = chaos.client()
     if client.frozen:
         return False
+    end = client.end
+    if end is not None and chaos.rng.random() < 0.3:  # a goodbye that nobody hears
+        chaos.world.network.cut(end, tell=False, tell_other=False)
     client.disconnect()
     chaos.undo(chaos.rng.uniform(0, 5), client.connect)
     return True
@@ -260,7 +298,13 @@ def disconnect(chaos: Chaos) -> bool:
 @fault
 def network_changed(chaos: Chaos) -> bool:
     """A client is told that its network has changed, whether that is so or not."""
-    chaos.client().feed(ci.NetworkChanged())
+    client, world = chaos.client(), chaos.world
+    client.feed(ci.NetworkChanged())
+    end = client.end
+    if end is not None and chaos.rng.random() < 0.5:  # it has, and is told of several times
+        world.network.cut(end)
+        for delay in (0.3, 0.5, 0.9, 2.0):
+            world.later(delay, client.feed, ci.NetworkChanged())
     return True
 
 
@@ -272,11 +316,14 @@ def session_call(chaos: Chaos) -> bool:
         return False
     client.http_well = choice((True, False, False))
     chaos.undo(20.0, lambda: setattr(client, "http_well", True))
-    op = choice(list(SessionOp))
-    if op in (SessionOp.CREATE, SessionOp.START_CHAT):
-        client.ask(op, book_id=1, buyer_id=1, seller_id=2)
-    else:
-        client.ask(op, session_id=7 if op is SessionOp.GET else None)
+    if not client.http_well and choice((True, False)):
+        client.token_trouble = "fails"  # noqa: S105 - no password
+        chaos.undo(10.0, lambda: setattr(client, "token_trouble", None))
+    for op in chaos.rng.choices(list(SessionOp), k=choice((1, 3))):
+        if op in (SessionOp.CREATE, SessionOp.START_CHAT):
+            client.ask(op, book_id=1, buyer_id=1, seller_id=2)
+        else:
+            client.ask(op, session_id=7 if op is SessionOp.GET else None)
     return True
 
 
@@ -308,3 +355,9 @@ def same_device(chaos: Chaos) -> bool:
 def same_moment(chaos: Chaos) -> bool:
     """All devices of a user send at the same moment, with the same wall clock."""
     return chaos.burst(chaos.client().config.user_id)
+
+
+@fault
+def misuse(chaos: Chaos) -> bool:
+    """An adapter tells an engine what is over, or can't be: it raises or ignores it, no more."""
+    return misused.tell_client(chaos) and misused.tell_server(chaos)

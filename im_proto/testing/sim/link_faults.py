@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from . import forged
+from .imposter import Imposter
 from .network import HIGH_WATER, WINDOW
 from .registry import fault
 from .stranger import Stranger, script
@@ -23,6 +25,25 @@ def refused(chaos: Chaos) -> bool:
         return False
     server.refuses = True
     chaos.undo(chaos.rng.uniform(0.5, 10), lambda: setattr(server, "refuses", False))
+    return True
+
+
+@fault
+def imposter(chaos: Chaos) -> bool:
+    """Something else answers at the server's port for a while: a proxy, a poorer server, junk."""
+    world = chaos.world
+    if world.server.imposter is not None:
+        return False
+    found = world.server.imposter = Imposter(world)
+
+    def leave() -> None:
+        world.server.imposter = None
+        found.leave()
+
+    chaos.undo(chaos.rng.uniform(0.5, 40), leave)
+    for end in list(world.network.ends):  # some come by at once
+        if end.open and chaos.rng.random() < 0.3:
+            world.network.cut(end)
     return True
 
 
@@ -69,6 +90,20 @@ def one_way(chaos: Chaos) -> bool:
     if end is None:
         return False
     chaos.rng.choice((end, end.other)).dead = True
+    return True
+
+
+@fault
+def late_bytes(chaos: Chaos) -> bool:
+    """A client loses its link and comes back; only then does what it wrote before arrive."""
+    end, server = chaos.logged_in(), chaos.world.server
+    if end is None:
+        return False
+    end.last_at = max(end.last_at, chaos.world.now + chaos.rng.uniform(0.5, 3.0))
+    server.commit_time = 1.0
+    chaos.undo(6.0, lambda: setattr(server, "commit_time", 0.005))
+    chaos.chatter(end)
+    chaos.world.later(0.1, chaos.world.network.drop, end)
     return True
 
 
@@ -135,8 +170,9 @@ def slow_reader(chaos: Chaos) -> bool:
     reader = chaos.rng.choice((end, end.other))
     reader.trickle = (chaos.rng.choice((10, 100, 1000)), chaos.rng.choice((0.1, 1.0, 5.0)))
     writer = reader.other
-    writer.window = chaos.rng.choice((64, 512, 4096))
-    writer.high = chaos.rng.choice((50, 100, 1000, HIGH_WATER))
+    writer.window = chaos.rng.choice((64, 512))
+    writer.high = chaos.rng.choice((50, 100, 1000))
+    chaos.chatter(end, to_it=writer is not end)  # there must be something to write
 
     def undo() -> None:
         reader.trickle = None
@@ -164,26 +200,44 @@ def garbage(chaos: Chaos) -> bool:
 @fault
 def forged_to_server(chaos: Chaos) -> bool:
     """A frame that is well formed and that no honest client sends reaches the server."""
+    return _forge(chaos, _forge_to_server)
+
+
+@fault
+def forged_to_client(chaos: Chaos) -> bool:
+    """A frame that is well formed and that no honest server sends reaches a client."""
+    return _forge(chaos, _forge_to_client)
+
+
+def _forge(chaos: Chaos, forge: Callable[[Chaos], bool]) -> bool:
+    """More than once: one forgery in ten meets a peer that can be confused by it."""
+    for _ in range(3):
+        chaos.world.later(chaos.rng.uniform(0.0, 3.0), forge, chaos)
+    return forge(chaos)
+
+
+def _forge_to_server(chaos: Chaos) -> bool:
     end = chaos.logged_in()
     if end is None:
         return False
     return forged.write(chaos, end, forged.to_server(chaos, end), masked=True)
 
 
-@fault
-def forged_to_client(chaos: Chaos) -> bool:
-    """A frame that is well formed and that no honest server sends reaches a client."""
+def _forge_to_client(chaos: Chaos) -> bool:
     end = chaos.logged_in()
     if end is None:
         return False
-    return forged.write(chaos, end.other, forged.to_client(chaos), masked=False)
+    return forged.write(chaos, end.other, forged.to_client(chaos, end), masked=False)
 
 
 @fault
 def stranger(chaos: Chaos) -> bool:
-    """Somebody connects to the server who is no client: a scanner, an attacker, a beginner."""
+    """Some connect to the server who are no clients: scanners, attackers, beginners."""
     world, rng = chaos.world, chaos.rng
-    pace = rng.choice((0.0, 0.05, 1.0))
-    visitor = Stranger(world, script(world), pace, reads=rng.random() < 0.7)
-    chaos.undo(rng.uniform(1.0, 120.0), visitor.leave)
-    return visitor.alive
+    visitors = []
+    for _ in range(3):
+        pace = rng.choice((0.0, 0.05, 1.0))
+        visitor = Stranger(world, script(world), pace, reads=rng.random() < 0.7)
+        chaos.undo(rng.uniform(1.0, 120.0), visitor.leave)
+        visitors.append(visitor)
+    return any(visitor.alive for visitor in visitors)

@@ -122,6 +122,7 @@ class Network:
     Attributes:
         latency: the mean time of a byte's way, in seconds.
         cutting: how often a write arrives in pieces.
+        slow_lines: how often a client has a line that hardly brings anything.
     """
 
     def __init__(self, world: SimWorld) -> None:
@@ -129,6 +130,7 @@ class Network:
         self._rng: random.Random = world.rng
         self.latency = 0.01
         self.cutting = 0.3
+        self.slow_lines = 0.0
         #: the clients' ends of the streams that are not over, the oldest first
         self.ends: dict[End, None] = {}
         self._parked: list[End] = []
@@ -163,13 +165,17 @@ class Network:
             self._world.later(self._way(), self._opened, client, end)
 
     def _meet(self, end: End, server: ServerNode) -> None:
-        other = End(server, server.new_name())
+        host = server.imposter or server
+        other = End(host, server.new_name())
         end.other, other.other = other, end
         if self._rng.random() < 0.05:
             end.piece = other.piece = self._rng.choice((7, 50, 1000))
+        elif self._rng.random() < self.slow_lines:
+            end.trickle = self._rng.choice(((200, 0.05), (50, 1.0)))
+            other.window, other.high = 256, 100
         self.ends[end] = None
         other.ready = True
-        server.made(other)
+        host.made(other)
 
     def meet(self, node: Node[Any]) -> End | None:
         """Connect a node without an engine at once; None if nobody listens."""
@@ -377,6 +383,11 @@ class Network:
             end.arrived.clear()
             end.arrived.append(_RST)
             self._world.later(0.0, self.read, end)
+
+    def drop(self, end: End) -> None:
+        """The stream breaks for this end alone; what it wrote before still arrives."""
+        if end.open:
+            self._broken(end)
 
     def truncate(self, end: End) -> None:
         """The other end sees a clean end of file where `end` had more to say."""

@@ -13,6 +13,7 @@ from ...server import inputs as inp
 from ...server.records import CommitResult, Submission, Unstorable
 from ...wire import UserId
 from ..memory import MemoryStore
+from .imposter import Imposter
 from .machine import Machine
 from .network import End
 from .node import Node
@@ -35,6 +36,7 @@ class ServerNode(Node[inp.Input]):
         gateway: None while the process is not running.
         store: what is on disk.
         refuses: the port is closed.
+        imposter: somebody else is at the port; None: nobody.
         commit_time: how long the store takes to write, in seconds.
         failing: how often the store fails, 0 to 1.
         unstorable: the next message that comes is one that the store can't hold.
@@ -47,6 +49,7 @@ class ServerNode(Node[inp.Input]):
         self.gateway: Gateway | None = None
         self.store = MemoryStore()
         self.refuses = False
+        self.imposter: Imposter | None = None
         self.commit_time = 0.005
         self.failing = 0.0
         self.unstorable = False
@@ -253,9 +256,10 @@ class ServerNode(Node[inp.Input]):
                 self.world.ledger.stored(message)
         else:
             answer = self.store.login(action)
+            self._logged_in(action, answer)
         # written in turn, but the answers may cross
-        slow = self.world.rng.random() < 0.2
-        delay = self.world.rng.uniform(0.0, self.commit_time if slow else 0.002)
+        slow = self.world.rng.random() < 0.3
+        delay = self.world.rng.uniform(0.0, 2.0 * self.commit_time if slow else 0.002)
         self.world.later(delay, self._answer, life, answer)
 
     def _commit(self, action: act.StoreCommit) -> inp.Committed:
@@ -272,6 +276,10 @@ class ServerNode(Node[inp.Input]):
             reason = "the store can't hold it"
             results.setdefault(submission.key, Unstorable(key=submission.key, reason=reason))
         return replace(done, results=tuple(results[s.key] for s in action.submissions))
+
+    def _logged_in(self, action: act.StoreLogin, stored: inp.LoginStored) -> None:
+        if self.config.first_login == "latest" and stored.login.cursor is None:
+            self.world.ledger.begins_at(action.user, action.device, stored.login.head + 1)
 
     def _fails(self) -> bool:
         return bool(self.failing) and self.world.rng.random() < self.failing

@@ -118,7 +118,7 @@ class _Life:
         world.tokens.broadcasters.append(1)
         for number in range(clients):
             self._settler(number)
-        self.chaos = Chaos(world, faults, gap=self.rng.choice((1.0, 4.0, 15.0)))
+        self.chaos = Chaos(world, faults, gap=self.rng.choice((0.5, 2.0, 10.0)))
         self._over = False
 
     def live(self, seconds: float) -> None:
@@ -148,6 +148,8 @@ class _Life:
             drain_timeout=choice((0.5, 10.0)),
             heartbeat_interval=choice((5.0, 30.0)),
             partial_timeout=choice((3.0, 30.0)),
+            auth_timeout=choice((3.0, 10.0)),
+            first_login=choice(("oldest", "oldest", "latest")),
         )
 
     def _settler(self, number: int) -> None:
@@ -160,7 +162,7 @@ class _Life:
             more["device_id"] = f"device-{number}"
         if choice((True, False)):
             more["heartbeat"] = {"interval": 3.0, "timeout": 1.0}
-        world.client(
+        client = world.client(
             user,
             handles=choice((Handles.AT_ONCE, Handles.SLOWLY, Handles.SHUFFLED)),
             machine=world.machine(f"m{number + 1}", stops=choice((True, False))),
@@ -177,7 +179,10 @@ class _Life:
                 "connect": choice((3.0, 10.0)),
                 "ack": choice((3.0, 10.0)),
                 "partial": choice((3.0, 30.0)),
+                "auth": choice((3.0, 10.0)),
+                "token": choice((3.0, 30.0)),
             },
+            max_sends=choice((2, 5)),
             in_flight=choice((1, 4, 64)),
             max_queue=choice((20, 10_000)),
             max_unhandled=choice((3, 50, 1000)),
@@ -186,6 +191,7 @@ class _Life:
             resend_when_unsure=choice((True, True, False)),
             **more,
         )
+        client.tells_wall = choice((True, True, False))
 
     def _talk(self, client: ClientNode, pace: float) -> None:
         if self._over:

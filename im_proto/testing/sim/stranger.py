@@ -41,6 +41,8 @@ class Stranger(Node[Any]):
             self.gone = True
             return
         end.reading = reads
+        if not reads:  # what is written to it soon heaps up
+            end.other.window, end.other.high = 64, 50
         self._end = end
         self.ends[end.name] = end
         world.later(0.0, self._say)

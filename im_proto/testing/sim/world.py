@@ -228,6 +228,7 @@ class SimWorld:
         missing = self.ledger.missing()
         if missing:
             self.fail("\n".join(missing[:5]))
+        self.ledger.check_counters()
         assert self.server.gateway is not None
         self.invariants.at_rest(self.server, self.server.gateway)
 
