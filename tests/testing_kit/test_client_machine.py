@@ -95,7 +95,7 @@ def a_message_is_forgotten(p: Patch) -> None:
 
 
 def a_deadline_in_the_past(p: Patch) -> None:
-    def start(_: None, self: A, hint: A, now: float) -> None:
+    def start(_: None, self: A, hint: A, now: float, *, rtt: float) -> None:
         self._timers.set(Timer.HEARTBEAT_DUE, now - 1.0)
 
     wrap(p, Liveness, "start", start)
