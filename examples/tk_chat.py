@@ -80,16 +80,20 @@ class ChatWindow:
         self.transcript.see("end")
 
     def _poll(self) -> None:
-        self._show_what_waits()
-        if not self._closed.is_set():
-            self.root.after(30, self._poll)
+        try:
+            self._show_what_waits()
+        finally:
+            if not self._closed.is_set():
+                self.root.after(30, self._poll)
 
     def _show_what_waits(self) -> None:
         while not self._to_show.empty():
             show, shown = self._to_show.get()
-            if not self._closed.is_set():
-                show()
-            shown.set()
+            try:
+                if not self._closed.is_set():
+                    show()
+            finally:
+                shown.set()
 
     # ---- in threads of the client
 

@@ -342,7 +342,8 @@ class Client:
         self._news = trio.Event()
         self._failure: IMError | None = None
         self._refs = itertools.count(1)
-        self._sent: dict[int, ev.MessageAccepted | ev.MessageFailed] = {}
+        #: messages that somebody waits for, and their ends
+        self._sent: dict[int, ev.MessageAccepted | ev.MessageFailed | None] = {}
         self._inbox: deque[ev.MessageReceived] = deque()
 
     def _take(self, event: ev.Event) -> None:
@@ -352,7 +353,8 @@ class Client:
             case ev.ErrorOccurred(another_way=False):
                 self._failure = event.error
             case ev.MessageAccepted() | ev.MessageFailed():
-                self._sent[event.ref] = event
+                if event.ref in self._sent:
+                    self._sent[event.ref] = event
             case ev.MessageReceived():
                 self._inbox.append(event)
             case ev.MessageDropped(delivery=dropped):
@@ -410,9 +412,12 @@ class Client:
         """
         ref = next(self._refs)
         self.driver.step(inp.Send(ref=ref, to_user=to_user, content=content))
-        while ref not in self._sent:
-            await self._more_news()
-        end = self._sent.pop(ref)
+        self._sent[ref] = None
+        try:
+            while (end := self._sent[ref]) is None:
+                await self._more_news()
+        finally:
+            del self._sent[ref]
         if isinstance(end, ev.MessageFailed):
             raise end.error
         return end

@@ -7,9 +7,12 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from concurrent.futures import Future, wait
+from typing import Any, Final, TypeVar
 
 _T = TypeVar("_T")
+#: How often a call from another thread looks whether the loop still runs, in seconds.
+_LAST_TURN: Final = 0.25
 
 
 class Clock:
@@ -48,7 +51,17 @@ class Clock:
         if loop is None or threading.get_ident() == self._thread or not loop.is_running():
             return function(*args)
 
-        async def there() -> _T:
-            return function(*args)
+        work: Future[_T] = Future()
 
-        return asyncio.run_coroutine_threadsafe(there(), loop).result()
+        def there() -> None:
+            if work.set_running_or_notify_cancel():
+                try:
+                    work.set_result(function(*args))
+                except BaseException as exc:
+                    work.set_exception(exc)
+
+        loop.call_soon_threadsafe(there)
+        while not wait([work], _LAST_TURN).done:
+            if not loop.is_running() and work.cancel():  # it will never get its turn
+                return function(*args)
+        return work.result()

@@ -7,15 +7,14 @@ one runs in one worker thread, or, with `inline`, in the task itself.
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import inspect
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import Any, Final
 
-from im_runtime import Call, Callback, Callbacks, Calls, Log, call, is_async
+from im_runtime import Call, Callback, Callbacks, Calls, Log, is_async
 
 from .clock import Clock
+from .worker import Worker
 
 #: After so many calls the loop gets its turn, whatever the callbacks do.
 _TURN: Final = 32
@@ -62,7 +61,7 @@ class Dispatcher:
         self._inline = inline
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._worker: ThreadPoolExecutor | None = None
+        self._worker: Worker | None = None
         #: the worker thread has a callback that nobody waits for any more
         self._stuck = False
         #: the worker thread is kept for the next event; without, it ends with the queue
@@ -113,7 +112,8 @@ class Dispatcher:
         worker, self._worker = self._worker, None
         if worker is not None:
             # An idle thread ends within microseconds; a callback that was given up may not.
-            worker.shutdown(wait=not self._stuck, cancel_futures=True)
+            worker.close(wait=not self._stuck)
+            self._stuck = False
 
     async def _run(self) -> None:
         count = 0
@@ -169,13 +169,12 @@ class Dispatcher:
 
     async def _in_thread(self, callback: Callback, args: tuple[Any, ...]) -> object:
         if self._worker is None:
-            self._worker = ThreadPoolExecutor(1, thread_name_prefix="im_asyncio-callbacks")
-        context = contextvars.copy_context()
-        work = self._worker.submit(context.run, call, callback, *args)
+            self._worker = Worker("im_asyncio-callbacks")
         try:
-            return await asyncio.wrap_future(work)
-        finally:
-            self._stuck = not work.done()
+            return await self._worker.call(callback, *args)
+        except asyncio.CancelledError:
+            self._stuck = True
+            raise
 
     def _watch(self) -> None:
         """Look at the running callback when it may be slow; one timer for all of them, as it

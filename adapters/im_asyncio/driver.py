@@ -11,10 +11,14 @@ from typing import Any
 from im_proto.client.actions import OpenTransport
 from im_proto.client.engine import ClientEngine
 from im_runtime import Driver as _Driver
-from im_runtime import call, is_async
+from im_runtime import is_async
 
 from .clock import Clock
 from .link import Link
+from .worker import in_thread
+
+#: the name of the thread that a plain token function runs in
+_TOKEN = "im_asyncio-token"  # noqa: S105 - no secret
 
 
 class Driver(_Driver[Link]):
@@ -97,7 +101,7 @@ class Driver(_Driver[Link]):
         failed = None
         try:
             if not isinstance(source, str):
-                token = source() if is_async(source) else await asyncio.to_thread(call, source)
+                token = source() if is_async(source) else await in_thread(_TOKEN, source)
                 if inspect.isawaitable(token):
                     token = await token
         except Exception as exc:

@@ -185,6 +185,11 @@ class Link(asyncio.Protocol):
         if not self.dropped:
             self._owner.feed(WriteReady(transport=self.name))
 
+    def eof_received(self) -> None:
+        """The peer's end. What it will not read any more is not waited for."""
+        if self.transport is not None and self.transport.get_write_buffer_size():
+            self.transport.abort()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """The transport has ended."""
         if not self.dropped:

@@ -44,7 +44,7 @@ class SentMessage(_SentMessage):
                 MESSAGE_SEND_FAILED when the client was closed before.
         """
         self._loop.wait(self._ended, timeout)
-        return self._result(timeout)
+        return self._result(timeout, self._ended)
 
     def apply(self, event: Event) -> bool:
         """Take in what the engine tells of it. Not for applications."""
@@ -57,7 +57,7 @@ class SentMessage(_SentMessage):
     def accepted(self, timeout: float | None) -> Self:
         """As `result`, but it ends as well when the client gives up. Not for applications."""
         self._loop.wait(self._answered, timeout)
-        return self._result(timeout)
+        return self._result(timeout, self._answered)
 
     def give_up(self, error: IMError) -> None:
         """The client has given up, or is closed; the message stays queued. Not for applications."""
@@ -66,11 +66,11 @@ class SentMessage(_SentMessage):
         if self._loop.ended:
             self._ended.set()
 
-    def _result(self, timeout: float | None) -> Self:
+    def _result(self, timeout: float | None, over: threading.Event) -> Self:
         if self.error is not None:
             raise self.error.with_traceback(None)
         if self.done:
             return self
-        if self._gave_up is not None:
+        if self._gave_up is not None and over.is_set():
             raise MessageError.of(self._gave_up, self)
         raise unanswered(self, timeout or 0.0)

@@ -41,6 +41,9 @@ READ_LIMIT: Final = 128
 CURSOR_DELAY: Final = 0.5
 #: What a client is asked to wait, in seconds, when the store can't write.
 STORE_RETRY_AFTER: Final = 1.0
+#: … and when a msgId of its was taken: only as long as to make a loop visible. Each return settles
+#: some, and hundreds may be taken.
+CONFLICT_RETRY_AFTER: Final = 0.05
 
 
 class HubTimer(StrEnum):
@@ -292,7 +295,8 @@ class Hub:
         self._commits.resubmit(stale)
         # what follows a conflict would overtake it: it is all sent again, in order
         again = "a msgId was taken: send what is unanswered again"
-        self._end_senders(held, talk.End(code=1013, reason=again))
+        end = talk.End(code=1013, reason=again, retry_after=CONFLICT_RETRY_AFTER)
+        self._end_senders(held, end)
         for user, head in woken.items():
             for session in self._roster.of_user(user):
                 session.head = max(session.head, head)
