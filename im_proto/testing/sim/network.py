@@ -294,7 +294,8 @@ class Network:
 
     def _trickled(self, end: End) -> None:
         end.trickling = False
-        if end.arrived and end.open and not end.node.frozen and end.reading:
+        readable = end.arrived and end.arrived[0] is not _RST  # a reset is `read`'s affair
+        if readable and end.open and not end.node.frozen and end.reading:
             self._take(end, end.trickle[0] if end.trickle is not None else READ)
         self.read(end)
 
