@@ -294,10 +294,13 @@ def test_the_token_may_be_a_function() -> None:
 
     def script(connection: Connection) -> None:
         seen.append(connection.login().access_token)
+        noted.set()
         connection.answer_all()
 
+    noted = threading.Event()
     with Peer(script) as peer, client_of(peer, token=source) as client:
         client.connect()
+        assert noted.wait(10)
         thread, token = seen
         assert token == "from-a-thread"
         assert thread is not threading.current_thread()

@@ -133,6 +133,7 @@ def test_what_is_not_acknowledged_comes_again_after_a_reconnect() -> None:
             if message.content == "m2":
                 break
         client.disconnect()
+        pusher.until(1)
         assert pusher.acked == 1
         client.connect()
         assert collect(client, 2) == ["m2", "m3"]
