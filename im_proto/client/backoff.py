@@ -61,6 +61,7 @@ class Backoff:
     def start_over(self) -> None:
         """The application asked for a connection: nothing of before counts."""
         self.failed = self.retries = self._level = self._violations = 0
+        self.early = False
 
     def authenticated(self, now: float) -> None:
         """A log-in succeeded."""

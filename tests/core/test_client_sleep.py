@@ -229,3 +229,11 @@ def test_a_network_change_does_not_shorten_what_the_server_asked_for() -> None:
     assert d.core.connection == "disconnected"
     d.pass_time(36)
     assert d.core.connection == "opening"
+
+
+def test_an_early_attempt_that_was_broken_off_excuses_no_later_one() -> None:
+    d = Driver(reconnect={"max_retries": 1, "initial_delay": 20}).login_ours().lose()
+    d.do(inp.NetworkChanged())
+    d.disconnect().connect()
+    d.do(inp.TransportFailed(transport=d.transport))
+    assert d.core.reconnect == "exhausted"

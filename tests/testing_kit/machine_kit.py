@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -34,6 +35,16 @@ def fails(machine: type[RuleBasedStateMachine], words: str) -> None:
     """Run the machine: it must find what is wrong, and say it in these words."""
     with pytest.raises(AssertionError, match=words):
         run_state_machine_as_test(machine, settings=SABOTAGED)
+
+
+def wrap(patch: pytest.MonkeyPatch, owner: type, name: str, after: Callable[..., Any]) -> None:
+    """Let `after(result, self, …)` have the last word on a method."""
+    original = getattr(owner, name)
+
+    def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return after(original(self, *args, **kwargs), self, *args, **kwargs)
+
+    patch.setattr(owner, name, wrapped)
 
 
 def client_machine(**fields: Any) -> type[ClientEngineMachine]:

@@ -26,7 +26,7 @@ from im_proto.errors import IMErrorCode
 from im_proto.testing.machines import ClientEngineMachine
 from im_proto.timers import Timers
 from im_proto.wire import ChatRedirectToUser
-from testing_kit.machine_kit import SABOTAGED, SOUND, client_machine, fails, reached
+from testing_kit.machine_kit import SABOTAGED, SOUND, client_machine, fails, reached, wrap
 
 Patch = pytest.MonkeyPatch
 A = Any
@@ -48,16 +48,6 @@ def test_the_machine_gets_where_it_is_meant_to_get() -> None:
 
 
 # --- each a bug that somebody could write: what must be said about it, and where it is met
-
-
-def wrap(patch: Patch, owner: type, name: str, after: Callable[..., Any]) -> None:
-    """Let `after(result, self, …)` have the last word on a method."""
-    original = getattr(owner, name)
-
-    def wrapped(self: A, *args: A, **kwargs: A) -> A:
-        return after(original(self, *args, **kwargs), self, *args, **kwargs)
-
-    patch.setattr(owner, name, wrapped)
 
 
 def replace(patch: Patch, owner: type, name: str, method: Callable[..., Any]) -> None:

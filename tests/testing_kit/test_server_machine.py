@@ -19,7 +19,7 @@ from im_proto.server.login import Login
 from im_proto.server.session import Session
 from im_proto.testing import memory
 from im_proto.testing.machines import ServerEngineMachine
-from testing_kit.machine_kit import SOUND, fails, reached, server_machine
+from testing_kit.machine_kit import SOUND, fails, reached, server_machine, wrap
 
 Patch = pytest.MonkeyPatch
 A = Any
@@ -41,16 +41,6 @@ def test_the_machine_gets_where_it_is_meant_to_get() -> None:
 
 
 # --- each a bug that somebody could write
-
-
-def wrap(patch: Patch, owner: type, name: str, after: Callable[..., Any]) -> None:
-    """Let `after(result, self, …)` have the last word on a method."""
-    original = getattr(owner, name)
-
-    def wrapped(self: A, *args: A, **kwargs: A) -> A:
-        return after(original(self, *args, **kwargs), self, *args, **kwargs)
-
-    patch.setattr(owner, name, wrapped)
 
 
 def answered_before_the_commit(p: Patch) -> None:
