@@ -32,6 +32,7 @@ class IMErrorCode(StrEnum):
     MESSAGE_EXPIRED = "MESSAGE_EXPIRED"
     MESSAGE_CANCELLED = "MESSAGE_CANCELLED"
     IN_DOUBT = "IN_DOUBT"
+    JOURNAL_FAILED = "JOURNAL_FAILED"
 
 
 #: Trying the same thing again, later or on another connection, can succeed.
@@ -46,6 +47,7 @@ RETRYABLE = frozenset(
         IMErrorCode.NETWORK_ERROR,
         IMErrorCode.SERVER_ERROR,
         IMErrorCode.QUEUE_FULL,
+        IMErrorCode.JOURNAL_FAILED,
     }
 )
 

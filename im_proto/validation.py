@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from .config import ClientConfig, _check_url
+from .config.client import ClientConfig, _check_url
 from .errors import IMError, IMErrorCode, LocalProtocolError
 from .wire import MAX_ID, check_content, user_id
 from .wire.types import DeviceId, is_token

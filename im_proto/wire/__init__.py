@@ -9,10 +9,22 @@ from . import codes
 from .closes import Blame, Verdict, verdict_of_close, verdict_of_http
 from .codes import Outcome, outcome
 from .dialect import BadFrame, Dialect, Incoming, Malformed, Unknown
+from .directions import CLIENT_MESSAGES, SERVER_MESSAGES
+from .extensions import (
+    AuthExpiring,
+    MessageStatusRequest,
+    MessageStatusResponse,
+    Presence,
+    ReadSync,
+    ReceiptPush,
+    SessionRequest,
+    SessionResponse,
+    StatusItem,
+    Typing,
+    TypingPush,
+)
 from .invocation import Invocation
 from .messages import (
-    CLIENT_MESSAGES,
-    SERVER_MESSAGES,
     AuthData,
     AuthRequest,
     AuthResponse,
@@ -51,6 +63,7 @@ __all__ = [
     "MAX_ID",
     "SERVER_MESSAGES",
     "AuthData",
+    "AuthExpiring",
     "AuthRequest",
     "AuthResponse",
     "BadFrame",
@@ -74,12 +87,22 @@ __all__ = [
     "Kick",
     "Malformed",
     "Message",
+    "MessageStatusRequest",
+    "MessageStatusResponse",
     "Outcome",
+    "Presence",
+    "ReadSync",
+    "ReceiptPush",
     "ResumeFrom",
     "ServerLimits",
+    "SessionRequest",
+    "SessionResponse",
+    "StatusItem",
     "SyncRequest",
     "SyncResponse",
     "Typed",
+    "Typing",
+    "TypingPush",
     "Unknown",
     "UserId",
     "Verdict",

@@ -11,9 +11,13 @@ from .messages import Message
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown:
-    """A well-formed envelope of a type that this side doesn't know: an event, never a failure."""
+    """A well-formed envelope of a type that this side doesn't know: an event, never a failure.
+
+    One that has a `seq` stands in the mailbox, and counts like every other (protocol.md section 2).
+    """
 
     kind: str
+    seq: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,12 +75,13 @@ class Dialect(Protocol):
             BadFrame: nothing in the frame can be used.
         """
 
-    def encode(self, message: Message, *, wall_ms: int = 0) -> str:
+    def encode(self, message: Message, *, wall_ms: int = 0, inline: bool = False) -> str:
         """Write one message as one envelope.
 
         Args:
             message: what to say.
             wall_ms: milliseconds since 1970, for dialects that write down when.
+            inline: the peer was granted `inline`, or has granted it (protocol.md section 2).
 
         Raises:
             LocalProtocolError: the dialect has no word for it.

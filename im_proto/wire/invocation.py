@@ -7,20 +7,25 @@ that one bad or unknown message never takes its neighbours along (protocol.md se
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import to_json
 
 from ..errors import printable
 from .dialect import BadFrame, Incoming, Malformed, Unknown
-from .messages import CLIENT_MESSAGES, SERVER_MESSAGES, Message
+from .directions import CLIENT_MESSAGES, SERVER_MESSAGES
+from .messages import Message
 from .reading import first_error, kind_of, parse_frame, read_body
 from .types import LenientId, WireModel
 
 
 class _MsgIdOnly(WireModel):
     msg_id: LenientId = None
+
+
+class _SeqOnly(WireModel):
+    seq: LenientId = None
 
 
 class Invocation:
@@ -57,18 +62,23 @@ class Invocation:
             return Malformed(kind="", reason="the envelope has no usable type")
         model = self._known.get(kind)
         if model is None:
-            return Unknown(kind=printable(kind))
+            return Unknown(kind=printable(kind), seq=_named(_SeqOnly, envelope.get("message")).seq)
         if batched and kind == "AUTH_REQUEST":
             raise BadFrame("AUTH_REQUEST inside a batch", 1002)
         body = envelope.get("message")
         try:
             return read_body(model, body)
         except ValidationError as error:
-            return Malformed(kind=kind, reason=first_error(error), msg_id=_msg_id(body))
+            return Malformed(
+                kind=kind, reason=first_error(error), msg_id=_named(_MsgIdOnly, body).msg_id
+            )
 
-    def encode(self, message: Message, *, wall_ms: int = 0) -> str:
-        """Write one message as one envelope, its `message` as a string of JSON."""
+    def encode(self, message: Message, *, wall_ms: int = 0, inline: bool = False) -> str:
+        """Write one message as one envelope, its `message` as a string of JSON, or (`inline`) as
+        it is."""
         body = message.model_dump_json(by_alias=True, exclude_none=True)
+        if inline:
+            return f'{{"type":"{message.kind}","message":{body}}}'
         return to_json({"type": message.kind, "message": body}).decode()
 
     def join(self, envelopes: Sequence[str]) -> str:
@@ -76,8 +86,12 @@ class Invocation:
         return envelopes[0] if len(envelopes) == 1 else f"[{','.join(envelopes)}]"
 
 
-def _msg_id(body: object) -> int | None:
+_M = TypeVar("_M", bound=WireModel)
+
+
+def _named(model: type[_M], body: object) -> _M:
+    """What one key of a message says, where the message as a whole can't be read."""
     try:
-        return read_body(_MsgIdOnly, body).msg_id
+        return read_body(model, body)
     except ValidationError:
-        return None
+        return model()

@@ -1,5 +1,5 @@
-"""Every message of the wire, one class each (protocol.md section 1, and `seq`, `batch` and the
-log-in of section 2).
+"""The messages of the wire, one class each (protocol.md section 1, and `seq`, `batch` and the
+log-in of section 2); the rest of section 2 is in `extensions`.
 
 `kind` is the envelope's `type`. Attributes are snake_case here and camelCase on the wire.
 """
@@ -195,7 +195,10 @@ class ChatAnswer(Message):
 
 
 class ChatRedirectToUser(Message):
-    """S→C: a message for you. `seq` is there when the capability was granted."""
+    """S→C: a message for you. `seq` is there when the capability was granted.
+
+    With `to_user` it is a copy of what another device of yours has sent: `device_id`.
+    """
 
     kind = "CHAT_REDIRECT_TO_USER_REQUEST"
     content: Text
@@ -205,6 +208,8 @@ class ChatRedirectToUser(Message):
     message_type: LenientMessageType = None
     timestamp: Millis = None
     seq: Id | None = None
+    to_user: LenientUserId = None
+    device_id: Annotated[DeviceId | None, _Lenient] = None
 
 
 class ChatReadReceipt(Message):
@@ -274,29 +279,7 @@ class Kick(Message):
     retry_after: Seconds | None = None
 
 
-CLIENT_MESSAGES: tuple[type[Message], ...] = (
-    AuthRequest,
-    HeartbeatRequest,
-    ChatSendToOne,
-    ChatSendToAll,
-    ChatReadReceipt,
-    ChatAck,
-    SyncRequest,
-)
-SERVER_MESSAGES: tuple[type[Message], ...] = (
-    AuthResponse,
-    HeartbeatResponse,
-    ChatSendResponse,
-    ChatRedirectToUser,
-    ChatReadReceiptResponse,
-    ChatError,
-    SyncResponse,
-    Kick,
-)
-
 __all__ = [
-    "CLIENT_MESSAGES",
-    "SERVER_MESSAGES",
     "AuthData",
     "AuthRequest",
     "AuthResponse",

@@ -15,10 +15,29 @@ from pydantic import BeforeValidator, Field, ValidationError, WrapValidator
 from pydantic_core import from_json
 
 from .reading import first_error
-from .types import Code, Id, IdOrZero, LenientText, WireModel, WireUserId, _decimal, _none_if_bad
+from .types import (
+    Code,
+    Id,
+    IdOrZero,
+    LenientMessageType,
+    LenientText,
+    Text,
+    UserId,
+    WireModel,
+    WireUserId,
+    _decimal,
+    _none_if_bad,
+    user_id,
+)
 
-#: `session_status` of a session that can be written in.
+#: `session_status` of a session that can be written in …
 ACTIVE: Final = 1
+#: … whose time is over …
+EXPIRED: Final = 2
+#: … that somebody has ended.
+CLOSED: Final = 3
+#: What the session machine (`im_proto.machines.SESSION`) calls each `session_status`.
+STATES: Final = {ACTIVE: "active", EXPIRED: "expired", CLOSED: "closed"}
 
 
 class SessionOp(StrEnum):
@@ -28,6 +47,7 @@ class SessionOp(StrEnum):
     CREATE = "create"
     START_CHAT = "startChat"
     GET_CURRENT = "getCurrent"
+    HISTORY = "history"
 
 
 _Lenient = WrapValidator(_none_if_bad)
@@ -57,6 +77,53 @@ class SessionVO(WireModel):
     def active(self) -> bool:
         """Does the server say that it can be written in?"""
         return self.session_status == ACTIVE
+
+    def unread_of(self, user: UserId) -> int | None:
+        """How many messages in it a user has not read. It is as old as this object; what the user
+        has written never counts.
+
+        None: the server does not say how many, or the user is neither buyer nor seller.
+        """
+        try:
+            user = user_id(user)
+        except ValueError:
+            return None
+        readed = None
+        if user == self.buyer_id:
+            readed = self.buyer_readed
+        elif user == self.seller_id:
+            readed = self.seller_readed
+        if isinstance(readed, bool):
+            return 0 if readed else None
+        return readed
+
+
+class HistoryRecord(WireModel):
+    """A message of the past, as the server has told it."""
+
+    msg_id: Id
+    sender_id: WireUserId
+    receiver_id: WireUserId | None = None
+    message_type: LenientMessageType = None
+    content: Text
+    #: 1 sent, 2 delivered, 3 read
+    message_status: Annotated[_Number | None, _Lenient] = None
+    #: as the server wrote it: the formats differ; on ours milliseconds since 1970
+    send_time: LenientText = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryPage:
+    """A page of messages, in the server's order of acceptance, the oldest first.
+
+    Attributes:
+        has_next: is there more in the direction that was asked for?
+        total: of all pages, if the server says so.
+    """
+
+    records: tuple[HistoryRecord, ...]
+    has_next: bool
+    total: int | None = None
 
 
 class BadAnswer(ValueError):
@@ -129,6 +196,39 @@ def read_sessions(data: object) -> list[SessionVO]:
         if isinstance(session, SessionVO):
             found.append(session)
     return found
+
+
+def read_history(data: object, page_size: int) -> HistoryPage:
+    """A page of messages, with or without {"records": …} around it. What can't be read is left out.
+
+    Args:
+        data: what the answer carries.
+        page_size: how many were asked for: where the server does not say whether there is more, a
+            full page means yes.
+
+    Raises:
+        BadAnswer: it is no page.
+    """
+    told = _PageAround()
+    if isinstance(data, dict):
+        told, data = _PageAround.model_validate(data), data.get("records")
+    if data is None:
+        data = []
+    if not isinstance(data, list):
+        raise BadAnswer("data: it is no page of messages")
+    records = []
+    for item in data:
+        try:
+            records.append(HistoryRecord.model_validate(item))
+        except ValidationError:
+            continue
+    has_next = len(data) >= page_size if told.has_next is None else told.has_next
+    return HistoryPage(records=tuple(records), has_next=has_next, total=told.total)
+
+
+class _PageAround(WireModel):
+    has_next: Annotated[bool | None, _Lenient] = None
+    total: Annotated[IdOrZero | None, _Lenient] = None
 
 
 class _IdAlone(WireModel):

@@ -88,7 +88,7 @@ class Typed:
         except ValidationError as error:
             return [Malformed(kind=kind, reason=first_error(error))]
 
-    def encode(self, message: Message, *, wall_ms: int = 0) -> str:
+    def encode(self, message: Message, *, wall_ms: int = 0, inline: bool = False) -> str:
         """Write one message as one envelope, its `data` as an object."""
         data: dict[str, Any]
         if isinstance(message, ChatSendToOne):

@@ -65,6 +65,14 @@ def user_id(value: object) -> UserId:
     raise ValueError("a user id is an integer or a string")
 
 
+def in_order(one: UserId, other: UserId) -> tuple[UserId, UserId]:
+    """Two users in the order in which their chat without a book names them: the first stands as its
+    buyer, the second as its seller. Numbers go before names, the lower before the higher, and names
+    by their code points."""
+    first, second = sorted((one, other), key=lambda user: (isinstance(user, str), user))
+    return first, second
+
+
 def is_token(token: object) -> bool:
     """May it stand in AUTH_REQUEST: 1 to 8192 characters that are text?"""
     return isinstance(token, str) and 0 < len(token) <= MAX_TOKEN and is_text(token)

@@ -1,7 +1,4 @@
-"""Configuration: frozen, checked at construction, durations in seconds.
-
-A mistake is told here, by name, and not later by a connection that fails.
-"""
+"""What a client is told."""
 
 from __future__ import annotations
 
@@ -11,36 +8,25 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     StrictInt,
     model_validator,
 )
 
-from .errors import LocalProtocolError
-from .handshake import check_own
-from .wire import UserId, user_id
-from .wire.types import DeviceId, is_token
+from ..errors import LocalProtocolError
+from ..handshake import check_own
+from ..wire import user_id
+from ..wire.types import DeviceId, is_token
+from .base import Frozen, NotNegative, Positive
 
-#: A duration in seconds that must pass.
-Positive = Annotated[float, Field(gt=0, le=86_400 * 366)]
-#: A duration in seconds that may be nothing.
-NotNegative = Annotated[float, Field(ge=0, le=86_400 * 366)]
 #: A path in a URL: no query, no fragment, no slash at its end.
 HttpPath = Annotated[str, Field(pattern=r"^(/[!$-.0->@-~]+)+$")]
 #: What `token` may be: the token, or a function (plain or async) that gets one.
 TokenSource = str | Callable[[], str | Awaitable[str]]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False
-    )
-
-
-class ReconnectConfig(_Frozen):
+class ReconnectConfig(Frozen):
     """When to try again after a failed attempt or a lost link."""
 
     #: consecutive failed attempts after which the client gives up; None never does
@@ -63,7 +49,7 @@ class ReconnectConfig(_Frozen):
         return self
 
 
-class HeartbeatConfig(_Frozen):
+class HeartbeatConfig(Frozen):
     """How a dead link is found: within interval + max_missed x timeout seconds."""
 
     #: seconds between probes; None takes the server's hint, else 30
@@ -74,7 +60,7 @@ class HeartbeatConfig(_Frozen):
     max_missed: Annotated[int, Field(ge=1, le=100)] | None = None
 
 
-class Timeouts(_Frozen):
+class Timeouts(Frozen):
     """How long the client waits, in seconds. All are absolute: a trickle doesn't extend them."""
 
     #: from the wish for a transport to the WebSocket upgrade
@@ -116,7 +102,7 @@ def _check_base_url(url: str | None) -> str | None:
     return url.rstrip("/")
 
 
-class HttpConfig(_Frozen):
+class HttpConfig(Frozen):
     """Where and how sessions are asked for over HTTP (protocol.md section 3)."""
 
     #: "https://host[:port]"; None: the host and port of ws_url, https if that is wss
@@ -171,7 +157,7 @@ def _check_headers(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str
     return headers
 
 
-class ClientConfig(_Frozen):
+class ClientConfig(Frozen):
     """Everything that a client is told.
 
     Raises:
@@ -210,8 +196,19 @@ class ClientConfig(_Frozen):
     ] = ()
     #: unanswered messages at a time, all conversations together; the server may want fewer
     in_flight: Annotated[int, Field(ge=1, le=65_536)] = 64
-    #: messages that may wait; one more fails with QUEUE_FULL
+    #: messages that may wait for their end …
     max_queue: Annotated[int, Field(ge=1)] = 10_000
+    #: … and bytes of their content (UTF-8)
+    max_queue_bytes: Annotated[int, Field(ge=1024)] = 16_777_216
+    #: one more: "reject" raises QUEUE_FULL; "drop_oldest" and "drop_lowest_priority" let the oldest
+    #: (of the lowest priority) go that no transport ever had, and say so; where there is none,
+    #: they reject
+    when_queue_full: Literal["reject", "drop_oldest", "drop_lowest_priority"] = "reject"
+    #: seconds until a message expires that no transport ever had; None: never. `ttl` of a send
+    #: goes before
+    time_to_live: Positive | None = None
+    #: seconds for which a send with a `key` is remembered after its end
+    keys_kept: Positive = 7 * 86_400.0
     #: the most UTF-16 units of a message (the server's own limit wins when it tells one)
     content_units: Annotated[int, Field(ge=1, le=2**31)] = 1000
     #: the most bytes of a message that the server may send
@@ -221,6 +218,12 @@ class ClientConfig(_Frozen):
     #: … beyond them: "block" stops reading from the socket, but for answers that are awaited;
     #: "drop_oldest" drops the oldest that the application has not begun to handle, and says so
     when_full: Literal["block", "drop_oldest"] = "block"
+    #: "auto": a message is acknowledged when its handler has returned; "manual": when the
+    #: application says so, in any order
+    ack: Literal["auto", "manual"] = "auto"
+    #: how often a handler that raises is given the same message, before it is acknowledged all the
+    #: same and told as MessageUndeliverable
+    handler_attempts: Annotated[int, Field(ge=1, le=100)] = 3
     #: seconds between looks at the clocks by which a sleep of the machine is noticed; None: never
     sleep_watch: Positive | None = 1.0
     #: (from_user, msg_id) pairs remembered to recognise a repeat
@@ -329,58 +332,3 @@ def _seconds(given: Mapping[str, Any], key: str, default_ms: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{key} is a number of milliseconds")
     return value / 1000
-
-
-class ServerConfig(_Frozen):
-    """What the server's engine is told. Durations in seconds."""
-
-    #: where the WebSocket is
-    path: Annotated[str, Field(pattern=r"^/[!-~]*$")] = "/ws"
-    #: from the first byte to the end of the upgrade request
-    handshake_timeout: Positive = 10.0
-    #: from the upgrade to AUTH_REQUEST, and for the authenticator
-    auth_timeout: Positive = 10.0
-    #: the rhythm that clients are told, and the pace of pings to plain peers
-    heartbeat_interval: Positive = 30.0
-    heartbeat_timeout: Positive = 5.0
-    #: silence after which a peer is gone, in heartbeat intervals
-    idle_intervals: Annotated[float, Field(ge=1)] = 3.0
-    #: from our close frame to the peer's
-    close_timeout: Positive = 5.0
-    #: from the first byte of a frame or message to its last
-    partial_timeout: Positive = 30.0
-    #: neither an ack nor a byte taken for this long: 4008
-    stall_timeout: Positive = 30.0
-    #: what a draining server waits for its last commits
-    drain_timeout: Positive = 10.0
-    #: the largest message of a client, in bytes
-    message_bytes: Annotated[int, Field(ge=1024, le=2**31)] = 65_536
-    #: envelopes in one frame
-    batch: Annotated[int, Field(ge=1, le=65_536)] = 64
-    content_units: Annotated[int, Field(ge=1, le=2**31)] = 1000
-    #: connections from one address at a time, HTTP and WebSocket; more are dropped unread. High
-    #: enough for an office behind one address, low enough that one host can't take all sockets
-    connections_per_address: Annotated[int, Field(ge=1)] = 4096
-    #: unanswered sends of one client
-    in_flight: Annotated[int, Field(ge=1, le=65_536)] = 256
-    #: pushes to one connection beyond its ack
-    unacked: Annotated[int, Field(ge=1, le=65_536)] = 512
-    #: how long an accepted (user, msgId) is remembered: longer than any client keeps a message
-    dedupe_seconds: Positive = 7 * 86_400.0
-    #: messages in one transaction of the store
-    commit_batch: Annotated[int, Field(ge=1, le=65_536)] = 512
-    #: where a device that was never here starts
-    first_login: Literal["oldest", "latest"] = "oldest"
-
-
-#: Re-exported for annotations.
-__all__ = [
-    "ClientConfig",
-    "HeartbeatConfig",
-    "HttpConfig",
-    "ReconnectConfig",
-    "ServerConfig",
-    "Timeouts",
-    "TokenSource",
-    "UserId",
-]
