@@ -28,12 +28,12 @@ INTRO = """\
 
 <!-- Made by `python docs/draw_machines.py`. Change the classes in im_proto/machines, not this. -->
 
-What the protocol engine can be doing, and what may happen next, is six machines: the client has
+What the protocol engine can be doing, and what may happen next, is seven machines: the client has
 one each of connection, auth, heartbeat and reconnect and one delivery per outgoing message; the
-server has one per connection. Each is a class in `im_proto/machines`, compiled at import to a
-table `(state, event) -> state`. An event that a state does not know is an error that names both
-and changes nothing. The diagrams show names in words (`Open requested`); the tables show them as
-they stand in the code (`open_requested`).
+server has one per connection; a session has one on both sides. Each is a class in
+`im_proto/machines`, compiled at import to a table `(state, event) -> state`. An event that a state
+does not know is an error that names both and changes nothing. The diagrams show names in words
+(`Open requested`); the tables show them as they stand in the code (`open_requested`).
 """
 
 PRODUCT = """\

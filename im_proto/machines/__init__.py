@@ -1,4 +1,4 @@
-"""The six state machines, compiled.
+"""The seven state machines, compiled.
 
 Each machine is a python-statemachine class in a file of its own, with field-standard names; the
 constants here are their tables. `product` says which of the client's states go together.
@@ -15,6 +15,7 @@ from .delivery import DeliveryMachine
 from .heartbeat import HeartbeatMachine
 from .reconnect import ReconnectMachine
 from .server_connection import ServerConnectionMachine
+from .session import SessionMachine
 
 CONNECTION: Final = compile_machine(ConnectionMachine)
 AUTH: Final = compile_machine(AuthMachine)
@@ -22,6 +23,7 @@ HEARTBEAT: Final = compile_machine(HeartbeatMachine)
 RECONNECT: Final = compile_machine(ReconnectMachine)
 DELIVERY: Final = compile_machine(DeliveryMachine)
 SERVER_CONNECTION: Final = compile_machine(ServerConnectionMachine)
+SESSION: Final = compile_machine(SessionMachine)
 
 MACHINES: Final = (
     ConnectionMachine,
@@ -30,6 +32,7 @@ MACHINES: Final = (
     ReconnectMachine,
     DeliveryMachine,
     ServerConnectionMachine,
+    SessionMachine,
 )
 
 __all__ = [
@@ -40,12 +43,14 @@ __all__ = [
     "MACHINES",
     "RECONNECT",
     "SERVER_CONNECTION",
+    "SESSION",
     "AuthMachine",
     "ConnectionMachine",
     "DeliveryMachine",
     "HeartbeatMachine",
     "ReconnectMachine",
     "ServerConnectionMachine",
+    "SessionMachine",
     "Table",
     "UncompilableMachine",
     "compile_machine",

@@ -1,4 +1,4 @@
-"""The six machines: the table says what the class says, and the drawings what both say."""
+"""The seven machines: the table says what the class says, and the drawings what both say."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ from im_proto.machines import (
     MACHINES,
     RECONNECT,
     SERVER_CONNECTION,
+    SESSION,
     Table,
 )
 
-TABLES = (CONNECTION, AUTH, HEARTBEAT, RECONNECT, DELIVERY, SERVER_CONNECTION)
+TABLES = (CONNECTION, AUTH, HEARTBEAT, RECONNECT, DELIVERY, SERVER_CONNECTION, SESSION)
 PAIRS = list(zip(TABLES, MACHINES, strict=True))
 EVENTS = sorted({event for table in TABLES for event in table.events})
 UNKNOWN = ["", "no_such_event", "*", "a.b", "__initial__", "Acked", "acked "]
