@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .events import Event
+from .journal import Change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +118,18 @@ class CancelHttp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WriteJournal:
+    """Write these changes to the journal, in order and in one transaction; answer with
+    JournalWritten or JournalFailed. There is never a second one before the answer.
+
+    Only of an engine that was given a journal.
+    """
+
+    request: int
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Notify:
     """Hand an event to the application."""
 
@@ -160,6 +173,7 @@ CoreAction = (
     | CancelToken
     | CallHttp
     | CancelHttp
+    | WriteJournal
     | Notify
     | StartLink
     | SendText
@@ -178,5 +192,6 @@ Action = (
     | CancelToken
     | CallHttp
     | CancelHttp
+    | WriteJournal
     | Notify
 )

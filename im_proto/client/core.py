@@ -12,8 +12,10 @@ import random
 from typing import Any, Final
 
 from ..config import ClientConfig
-from ..errors import LocalProtocolError
+from ..errors import IMError, IMErrorCode, LocalProtocolError, printable
 from ..wire import (
+    AuthExpiring,
+    AuthRequest,
     AuthResponse,
     BadFrame,
     ChatAnswer,
@@ -24,20 +26,27 @@ from ..wire import (
     Incoming,
     Kick,
     Malformed,
+    MessageStatusResponse,
     Outcome,
+    ReadSync,
+    ReceiptPush,
     ServerLimits,
+    SessionResponse,
     SyncResponse,
     Unknown,
     UserId,
     outcome,
 )
+from ..wire.codes import SESSION_CLOSED
 from . import actions as act
 from . import events as ev
 from . import inputs as inp
 from .deadlines import Deadlines
 from .effects import Counters
 from .explain import explain
-from .login import Answer
+from .journal import JournalState, OutgoingRecord
+from .journaling import RETRY_AFTER
+from .login import CAPABILITIES, Answer
 from .timers import Timer
 
 #: What a server that grants `batch` may send us in one array.
@@ -55,12 +64,20 @@ class ClientCore(Deadlines):
         now: seconds on any monotonic clock; the same clock as in every later call.
         wall: seconds since 1970 at `now`.
         rng: where delays and the device id are drawn from.
+        journal: what an earlier process has kept, to go on from; from here on the engine wants what
+            it does written (`WriteJournal`). None: nothing is kept.
     """
 
     def __init__(
-        self, config: ClientConfig, *, now: float, wall: float, rng: random.Random
+        self,
+        config: ClientConfig,
+        *,
+        now: float,
+        wall: float,
+        rng: random.Random,
+        journal: JournalState | None = None,
     ) -> None:
-        super().__init__(config, now=now, wall=wall, rng=rng)
+        super().__init__(config, now=now, wall=wall, rng=rng, journal=journal)
         self._told = self.state()
         #: when AUTH_REQUEST went out
         self._asked_at = 0.0
@@ -92,6 +109,16 @@ class ClientCore(Deadlines):
         return self.timers.next()
 
     @property
+    def link_wanted(self) -> bool:
+        """Is there a link, or will there be one if all goes well?"""
+        return self.reconnect in ("attempting", "waiting", "established")
+
+    @property
+    def sessions_over_http(self) -> bool:
+        """Would a SessionCall go over HTTP now?"""
+        return not self.sessions.takes_link(link_wanted=self.link_wanted)
+
+    @property
     def user_id(self) -> UserId:
         """Who logs in."""
         return self.config.user_id
@@ -114,6 +141,16 @@ class ClientCore(Deadlines):
             last_error=self.last_error,
         )
 
+    def ref_of_key(self, key: str) -> int | None:
+        """The message that was sent with that key, pending or ended; None: there is none."""
+        return self.sending.ref_of_key(key)
+
+    def restored(self) -> list[OutgoingRecord]:
+        """The messages that the journal has brought back, in the order they were given: those
+        without an end, those that are remembered for their key, and those of whose failure the
+        first step tells. After that step it is empty."""
+        return self.sending.restored()
+
     def explain(self, now: float | None = None, ref: int | None = None) -> str:
         """In plain words: the state, why, what is waited for and until when; with `ref`, why that
         message is still pending."""
@@ -128,7 +165,16 @@ class ClientCore(Deadlines):
         self.sending.cancel(cancel.ref)
 
     def _on_handled(self, handled: inp.MessageHandled) -> None:
-        self.receiving.inbox.handle(handled.delivery)
+        if handled.ok:
+            self.receiving.handled(handled.delivery)
+        else:
+            self.receiving.failed(handled.delivery)
+
+    def _on_mark_read(self, wish: inp.MarkRead) -> None:
+        self.life.mark_read(wish)
+
+    def _on_set_typing(self, wish: inp.SetTyping) -> None:
+        self.life.set_typing(wish)
 
     def _on_taken(self, taken: inp.MessageTaken) -> None:
         self.receiving.inbox.take(taken.delivery)
@@ -141,6 +187,25 @@ class ClientCore(Deadlines):
 
     def _on_http_failed(self, failed: inp.HttpFailed) -> None:
         self.sessions.failed(failed)
+
+    # ------------------------------------------------------------ the journal
+
+    def _on_journal_written(self, written: inp.JournalWritten) -> None:
+        self.journaling.done(written.request)
+
+    def _on_journal_failed(self, failed: inp.JournalFailed) -> None:
+        lost = self.journaling.failed(failed.request)
+        if lost is None:
+            return
+        changes, ticket = lost
+        self.timers.set(Timer.JOURNAL, self.fx.now + RETRY_AFTER)
+        error = IMError(
+            IMErrorCode.JOURNAL_FAILED,
+            f"the journal can't be written: {printable(failed.reason)}; what is in it is safe, "
+            "what it can't take is refused, and nothing is acknowledged that is not in it",
+        )
+        self.fx.notify(ev.ErrorOccurred(error=error))
+        self.journaling.again(self.sending.unrecorded(changes, ticket, error))
 
     # ------------------------------------------------------------ logged in, or not
 
@@ -158,6 +223,9 @@ class ClientCore(Deadlines):
         self.reason = "connected, logging in"
 
     def _on_auth_response(self, response: AuthResponse) -> None:
+        if self.refresh.out is not None:
+            self.refresh.answered(response)
+            return
         if self.login.state != "authenticating":
             self._violated("AUTH_RESPONSE without a log-in")
             return
@@ -183,7 +251,8 @@ class ClientCore(Deadlines):
         asked = login.asked_for_extensions
         data = response.data if response.data is not None and asked else None
         granted = frozenset(data.capabilities or ()) if data else frozenset()
-        self.capabilities = granted & {"seq", "batch"}
+        self.capabilities = granted & frozenset(CAPABILITIES)
+        fx.inline = "inline" in self.capabilities
         self._limits = (data and data.limits) or ServerLimits()
         login.to("accepted")
         self._reconnect_to("succeeded")
@@ -195,12 +264,11 @@ class ClientCore(Deadlines):
         self.liveness.start(data.heartbeat if data else None, now, rtt=now - self._asked_at)
         self._watch()
         idempotent = data is not None and data.device_id == self.device_id
-        told = data.limits if data else None
         self.sending.online(
             idempotent=idempotent,
-            in_flight=told.in_flight if told else None,
-            content_units=told.content_units if told else None,
+            status="status" in self.capabilities,
             last_id=(data.last_msg_id or 0) if data else 0,
+            limits=data.limits if data else None,
         )
         fx.notify(
             ev.Authenticated(
@@ -209,6 +277,9 @@ class ClientCore(Deadlines):
                 capabilities=self.capabilities,
             )
         )
+        self.refresh.online(data, granted="refresh" in self.capabilities)
+        self.sessions.online(granted="sessions" in self.capabilities)
+        self.life.online(typing="typing" in self.capabilities)
         resumed = data is not None and self.receiving.online(
             data, numbered="seq" in self.capabilities
         )
@@ -250,26 +321,34 @@ class ClientCore(Deadlines):
             self._dispatch(message)
 
     def _dispatch(self, message: Incoming) -> None:
-        if isinstance(message, ChatRedirectToUser):
+        if isinstance(message, ChatRedirectToUser | ReceiptPush | ReadSync | Unknown):
             self._in_trouble(self.receiving.pushed(message))
         elif isinstance(message, ChatSendResponse | ChatAnswer):
             if outcome(message.code) is Outcome.SUCCESS:
                 self.login.message_accepted()
             self._in_trouble(self.sending.answered(message))
+            if isinstance(message, ChatSendResponse) and message.code == SESSION_CLOSED:
+                self.sessions.cache.send_refused(message.session_id)
         elif isinstance(message, HeartbeatResponse):
             self.fx.notify(ev.HeartbeatReceived(rtt=self.liveness.answered(self.fx.now)))
         elif isinstance(message, AuthResponse):
             self._on_auth_response(message)
         elif isinstance(message, ChatError):
             self._in_trouble(self.sending.refused(message))
+        elif isinstance(message, MessageStatusResponse):
+            self.sending.told_status(message)
         elif isinstance(message, SyncResponse):
             self.receiving.synced(message)
+        elif isinstance(message, SessionResponse):
+            self._in_trouble(self.sessions.responded(message))
+        elif isinstance(message, AuthExpiring):
+            self.refresh.expiring(message.expires_in)
         elif isinstance(message, Kick):
             self._kick, self._kicked_at = message, self.fx.now
-        elif isinstance(message, Unknown):
-            self.fx.notify(ev.UnknownMessage(kind=message.kind))
         elif isinstance(message, Malformed):
             self._violated(f"{message.kind or 'an envelope'}: {message.reason}")
+        else:
+            self.life.heard(message)
 
     def _on_control(self, _: inp.ControlReceived) -> None:
         self.liveness.life()
@@ -291,24 +370,41 @@ class ClientCore(Deadlines):
 
     def _settle(self) -> None:
         """Hand over and acknowledge what may go, and tell of a changed state."""
+        token_wanted = self.sessions.pump(link_wanted=self.link_wanted)
+        self.receiving.settle()
+        self.sending.pump()
         if self.login.state == "authenticated":
-            self.sending.pump()
+            self.life.pump(blocked=self.sending.blocked)
             self.receiving.acknowledge()
             self._pace_reading()
             self._flush()
+            self._offer_token()
         else:
             self.receiving.look_behind()
-        if self.sessions.pump():
+        if token_wanted or self.refresh.wanted:
             self._fetch_token()
+        self.journaling.pump()
         told = self._told
         if (self._status(), self.reason) != (told.status, told.reason):
             self._told = self.state()
             self.fx.notify(ev.StateChanged(previous=told, current=self._told))
 
+    def _offer_token(self) -> None:
+        """Send a new token, if there is one for this link: alone, and never in a batch."""
+        token = self.refresh.offer()
+        if token is not None:
+            self.fx.say(AuthRequest(access_token=token))
+            self.fx.flush(self.transport, batch=1, frame_bytes=0)
+
     def _pace_reading(self) -> None:
         """Stop reading while the application is behind, unless an answer is awaited."""
         behind = self.receiving.look_behind()
-        awaiting = len(self.sending.outbox) > 0 or self.receiving.syncing
+        awaiting = (
+            len(self.sending.outbox) > 0
+            or self.receiving.syncing
+            or self.refresh.awaited
+            or self.sessions.awaited
+        )
         if behind and not awaiting and not self.paused:
             self.paused = True
             self.timers.cancel(Timer.PARTIAL)
@@ -340,6 +436,10 @@ _HANDLERS: Final[dict[type, Any]] = {
     inp.Cancel: ClientCore._on_cancel,
     inp.MessageHandled: ClientCore._on_handled,
     inp.MessageTaken: ClientCore._on_taken,
+    inp.MarkRead: ClientCore._on_mark_read,
+    inp.SetTyping: ClientCore._on_set_typing,
+    inp.JournalWritten: ClientCore._on_journal_written,
+    inp.JournalFailed: ClientCore._on_journal_failed,
     inp.UpdateToken: ClientCore._on_update_token,
     inp.TokenReady: ClientCore._on_token_ready,
     inp.TokenFailed: ClientCore._on_token_failed,

@@ -51,12 +51,22 @@ class Deadlines(Lifecycle):
             self._in_trouble(self.sending.ack_overdue(self.liveness.timeout, late=late))
         elif timer is Timer.ACK_OUT:
             self.receiving.acknowledge(at_once=True)
+        elif timer is Timer.TYPING:
+            self.life.typing_due()
+        elif timer is Timer.STATUS:
+            self._in_trouble(self.sending.status_overdue(self.liveness.timeout, late=late))
         elif timer is Timer.RETRY:
             self.sending.retry_due()
         elif timer is Timer.SESSION:
             self.sessions.overdue(late=late)
         elif timer is Timer.SESSION_RETRY:
             self.sessions.retry_due()
+        elif timer is Timer.REFRESH:
+            self.refresh.due()
+        elif timer is Timer.AUTH and self.login.state == "authenticated":
+            self._in_trouble(self.refresh.overdue(self.liveness.timeout, late=late))
+        elif timer in (Timer.JOURNAL, Timer.EXPIRY):
+            pass  # every step ends with a look at both
         elif timer is Timer.CLOSE:
             self._drop()
         elif timer is Timer.TOKEN:
@@ -107,10 +117,14 @@ class Deadlines(Lifecycle):
         watch = self.timers.get(Timer.WATCH)
         if self.config.sleep_watch is None:
             return
+        if slept > LATE:
+            self.sending.slept(slept)
         if slept > LATE or (watch is not None and now - watch > LATE):
             retry_at = self.timers.get(Timer.RECONNECT)
             if retry_at is not None and slept > LATE:
                 self.timers.set(Timer.RECONNECT, max(now, retry_at - slept))
+            if slept > LATE:
+                self.refresh.slept(slept)
             self._doubt_link()
 
     def _beat(self, beat: Beat) -> None:

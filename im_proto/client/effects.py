@@ -21,6 +21,7 @@ class Trouble(StrEnum):
     # The link is of no use any more: drop it and come back. The value says why.
     UNANSWERED = "the server stopped answering messages"
     SERVER_FAILED = "the server failed on a message"
+    NO_REFRESH = "the server did not answer a new token"
     HOLE = "the server left out messages, and did not bring them when asked"
 
 
@@ -50,6 +51,8 @@ class Effects:
     now: float
     #: wall clock minus `now`, in seconds
     wall_offset: float
+    #: the server has granted `inline` on this link
+    inline: bool = False
     counters: Counters = field(default_factory=Counters)
     actions: list[act.CoreAction] = field(default_factory=list)
     envelopes: list[str] = field(default_factory=list)
@@ -69,7 +72,8 @@ class Effects:
 
     def say(self, message: Message) -> None:
         """Write a message; it goes out with the next `flush`."""
-        self.envelopes.append(self.dialect.encode(message, wall_ms=self.wall_us // 1000))
+        envelope = self.dialect.encode(message, wall_ms=self.wall_us // 1000, inline=self.inline)
+        self.envelopes.append(envelope)
 
     def flush(self, transport: int, *, batch: int, frame_bytes: int) -> None:
         """Put what was said into as few frames as the peer allows, in order."""

@@ -25,9 +25,13 @@ from . import events as ev
 from . import inputs as inp
 from .backoff import Backoff
 from .effects import Effects
+from .journal import JournalState
+from .journaling import Journaling
+from .life import Life
 from .liveness import Liveness
 from .login import Login
 from .receiving import Receiving
+from .refresh import Refresh
 from .sending import Sending
 from .sessions import Sessions
 from .timers import OF_THE_LINK, Timer, client_timers
@@ -48,14 +52,23 @@ class Ending:
         now: seconds on any monotonic clock; the same clock as in every later call.
         wall: seconds since 1970 at `now`.
         rng: where delays and the device id are drawn from.
+        journal: what an earlier process has kept; None: nothing is kept.
     """
 
     def __init__(
-        self, config: ClientConfig, *, now: float, wall: float, rng: random.Random
+        self,
+        config: ClientConfig,
+        *,
+        now: float,
+        wall: float,
+        rng: random.Random,
+        journal: JournalState | None = None,
     ) -> None:
         self.config = config
         self.rng = rng
-        self.device_id = config.device_id or f"{rng.getrandbits(64):016x}"
+        known = journal.identity if journal is not None else None
+        kept = known.device_id if known is not None else None
+        self.device_id = config.device_id or kept or f"{rng.getrandbits(64):016x}"
         self.connection = CONNECTION.initial
         self.reconnect = RECONNECT.initial
         #: the present transport, or the last one
@@ -67,9 +80,21 @@ class Ending:
         extensions = config.extensions and dialect.extensions
         self.login = Login(config, self.device_id, extensions=extensions)
         self.fx = Effects(dialect, now, wall - now)
-        self.sending = Sending(config, self.fx, self.timers)
-        self.receiving = Receiving(config, self.fx, self.timers)
+        self.journaling = Journaling(self.fx, on=journal is not None)
+        self.sending = Sending(
+            config,
+            self.fx,
+            self.timers,
+            self.journaling,
+            device_id=self.device_id,
+            journal=journal,
+        )
+        self.receiving = Receiving(
+            config, self.device_id, self.fx, self.timers, self.journaling, journal
+        )
+        self.life = Life(self.fx, self.timers)
         self.sessions = Sessions(config, self.login, self.fx, self.timers, rng)
+        self.refresh = Refresh(config, self.login, self.fx, self.timers, rng)
         self.capabilities: frozenset[str] = frozenset()
         self.guarantee: ev.Guarantee | None = None
         self.reason = "connect() was not called yet"
@@ -220,6 +245,9 @@ class Ending:
         self.liveness.stop()
         self.sending.offline(blame)
         self.receiving.offline()
+        self.life.offline()
+        self.refresh.offline()
+        self.sessions.offline()
         if self.login.state in ("authenticating", "authenticated"):
             if self.login.state == "authenticating":
                 self.login.ended()

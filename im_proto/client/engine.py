@@ -29,6 +29,7 @@ from . import inputs as inp
 from .core import ClientCore
 from .effects import Counters
 from .events import ConnectionState, Guarantee
+from .journal import JournalState, OutgoingRecord
 
 _OfTheTunnel = inp.TransportOpened | inp.TlsStarted | inp.BytesReceived | inp.TransportLost
 _OF_THE_TUNNEL: Final = get_args(_OfTheTunnel)
@@ -46,12 +47,20 @@ class ClientEngine:
         wall: seconds since 1970 at `now`.
         rng: for masks and keys (RFC 6455 section 5.3 wants strong entropy, so adapters pass
             `random.SystemRandom()`), delays and the device id.
+        journal: what an earlier process has kept, to go on from; from here on the engine wants what
+            it does written (`WriteJournal`). None: nothing is kept.
     """
 
     def __init__(
-        self, config: ClientConfig, *, now: float, wall: float, rng: random.Random
+        self,
+        config: ClientConfig,
+        *,
+        now: float,
+        wall: float,
+        rng: random.Random,
+        journal: JournalState | None = None,
     ) -> None:
-        self.core = ClientCore(config, now=now, wall=wall, rng=rng)
+        self.core = ClientCore(config, now=now, wall=wall, rng=rng, journal=journal)
         self._rng = rng
         self._framing: Framing | None = None
         #: what is half here; see Framing.pending
@@ -101,11 +110,26 @@ class ClientEngine:
 
     def cached_session(self, session_id: int) -> SessionVO | None:
         """A session as the server told it last; None if it is not known."""
-        return self.core.sessions.cached(session_id)
+        return self.core.sessions.cache.get(session_id)
+
+    @property
+    def sessions_over_http(self) -> bool:
+        """Would a SessionCall go over HTTP now, so that the adapter needs something for that?"""
+        return self.core.sessions_over_http
 
     def cached_sessions(self) -> list[SessionVO]:
         """All sessions that are known, the one told last at the end."""
-        return self.core.sessions.all_cached()
+        return self.core.sessions.cache.all()
+
+    def ref_of_key(self, key: str) -> int | None:
+        """The message that was sent with that key, pending or ended; None: there is none."""
+        return self.core.ref_of_key(key)
+
+    def restored(self) -> list[OutgoingRecord]:
+        """The messages that the journal has brought back, in the order they were given: those
+        without an end, those that are remembered for their key, and those of whose failure the
+        first step tells. After that step it is empty."""
+        return self.core.restored()
 
     def state(self, now: float | None = None) -> ConnectionState:
         """Where the client is, and why."""

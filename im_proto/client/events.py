@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 from ..errors import IMError
 from ..wire import UserId
-from ..wire.session import SessionVO
+from ..wire.session import HistoryPage, SessionVO
 
 
 class Status(StrEnum):
@@ -102,6 +103,9 @@ class MessageReceived:
 
     Attributes:
         delivery: this engine's name for it.
+        redelivered: the application may have seen it before: it has failed on it, or the process
+            ended while it was being handled.
+        attempt: how often this engine has offered it, from 1.
         timestamp: when the server accepted it, in milliseconds since 1970, if it says so.
         seq: its place in this user's mailbox; None from a plain server.
     """
@@ -114,6 +118,120 @@ class MessageReceived:
     message_type: str = "text"
     timestamp: int | None = None
     seq: int | None = None
+    redelivered: bool = False
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageUndeliverable:
+    """The application has failed on a message `attempts` times; it is acknowledged, and will not
+    come again."""
+
+    delivery: int
+    content: str
+    from_user: UserId | None
+    session_id: int | None
+    msg_id: int | None
+    message_type: str
+    timestamp: int | None
+    seq: int | None
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnMessage:
+    """Another device of this user has sent a message."""
+
+    to_user: UserId
+    content: str
+    session_id: int | None
+    msg_id: int | None
+    message_type: str
+    timestamp: int | None
+    seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiptReceived:
+    """Messages of this user were delivered to a first device of `user`, or were read.
+
+    `timestamp` is in milliseconds since 1970. It may be told twice.
+    """
+
+    msg_ids: tuple[int, ...]
+    user: UserId
+    status: Literal["delivered", "read"]
+    session_id: int | None
+    timestamp: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadElsewhere:
+    """Another device of this user has read what `from_user` wrote, up to this message."""
+
+    from_user: UserId
+    msg_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadRefused:
+    """The server did not take a MarkRead: it knows no such message for this user."""
+
+    from_user: UserId
+    msg_id: int
+    error: IMError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TypingChanged:
+    """Somebody has begun, or stopped, to write to this user."""
+
+    from_user: UserId
+    active: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresenceChanged:
+    """Somebody with whom this user shares a session came online, or left.
+
+    `last_seen` is in milliseconds since 1970, None if its owner doesn't tell.
+    """
+
+    user: UserId
+    online: bool
+    last_seen: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageQueued:
+    """A message is in the outbox, and, with a journal, on disk: it will have an end."""
+
+    ref: int
+    msg_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxFilling:
+    """The outbox is four fifths full: of messages, or of bytes."""
+
+    messages: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxDrained:
+    """The outbox, which was filling, is less than half full again."""
+
+    messages: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRefreshed:
+    """The server has taken a new token on the live connection; `expires_in` is in seconds, None
+    if it does not say."""
+
+    expires_in: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,6 +385,14 @@ class SessionFetched:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryFetched:
+    """A SessionCall for HISTORY was answered."""
+
+    ref: int
+    page: HistoryPage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionFailed:
     """A SessionCall has failed."""
 
@@ -282,6 +408,17 @@ Event = (
     | Authenticated
     | AuthFailed
     | MessageReceived
+    | MessageUndeliverable
+    | OwnMessage
+    | ReceiptReceived
+    | ReadElsewhere
+    | ReadRefused
+    | TypingChanged
+    | PresenceChanged
+    | MessageQueued
+    | OutboxFilling
+    | OutboxDrained
+    | TokenRefreshed
     | MessageHandedOver
     | MessageAccepted
     | MessageFailed
@@ -299,5 +436,6 @@ Event = (
     | ReadingResumed
     | MessageDropped
     | SessionFetched
+    | HistoryFetched
     | SessionFailed
 )

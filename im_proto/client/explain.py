@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+from .message import Outgoing
 
 if TYPE_CHECKING:
     from .core import ClientCore
@@ -30,6 +33,8 @@ def explain(core: ClientCore, now: float, ref: int | None) -> str:
             f"{len(outbox)} messages to send, {outbox.in_flight} of them in flight"
             + (", writing is blocked by the transport." if core.sending.blocked else ".")
         )
+    if core.sending.admission.line:
+        lines.append(f"{len(core.sending.admission.line)} more wait for room in the outbox.")
     if core.receiving.inbox.waiting:
         lines.append(
             f"{core.receiving.inbox.waiting} received messages are not handled "
@@ -56,7 +61,8 @@ def _when(seconds: float) -> str:
 
 
 def _explain_message(core: ClientCore, now: float, ref: int) -> str:
-    message = core.sending.outbox.get(ref)
+    sending = core.sending
+    message = sending.outbox.get(ref) or sending.admission.line.get(ref)
     if message is None:
         return f"Message {ref} is not pending: it has its end, or it is not this client's."
     who = f"Message {ref} to {message.to_user}"
@@ -65,24 +71,57 @@ def _explain_message(core: ClientCore, now: float, ref: int) -> str:
             f"{who} is in flight, handed over {now - message.sent_at:.1f} s ago"
             f" ({_times(message.sends)}); the server has not answered."
         )
-    ahead = core.sending.outbox.ahead_of(message)
-    parts = [f"{who} waits"]
+    if ref in sending.admission.line:
+        ahead = list(sending.admission.line).index(ref)
+        reasons = iter(["for room in the outbox" + (f", behind {ahead} others" if ahead else "")])
+    else:
+        reasons = _what_it_waits_for(core, message, now)
+    return f"{', '.join([f'{who} waits', *reasons])}.{_expires(core, message, now)}"
+
+
+def _what_it_waits_for(core: ClientCore, message: Outgoing, now: float) -> Iterator[str]:
+    sending = core.sending
+    ahead = sending.outbox.ahead_of(message)
     if message.state == "unconfirmed":
-        lost = ": the link it went out on was lost" if message.unsure else ""
-        parts.append(f"to be sent again{lost} ({_times(message.sends)})")
+        lost = ""
+        if message.of_before:
+            lost = ": an earlier process may have sent it"
+        elif message.unsure:
+            lost = ": the link it went out on was lost"
+        yield f"to be sent again{lost} ({_times(message.sends)})"
+    if not sending.recording.may_go(message):
+        at = core.journaling.retry_at
+        yield "for the journal" + (
+            f", which can't be written and is tried again in {max(0.0, at - now):.1f} s"
+            if at is not None
+            else ""
+        )
+    if sending.status.asks_for(message):
+        yield "for the server to say what became of it"
+    elif sending.outbox.is_held(message.to_user):
+        yield "for the server to say what became of others of its conversation"
     if ahead:
-        parts.append(f"behind {ahead} others of its conversation")
+        yield f"behind {ahead} others of its conversation"
     resting = message.not_before is not None and message.not_before > now
     if message.not_before is not None and resting:
-        parts.append(f"{message.not_before - now:.1f} s more, as the server failed on it")
+        yield f"{message.not_before - now:.1f} s more, as the server failed on it"
     state = core.state(now)
     if state.status != "AUTHENTICATED":
-        parts.append(f"for a log-in ({state.status}: {state.reason})")
-    elif core.sending.blocked:
-        parts.append("for the transport, which takes no more for now")
-    elif not ahead and not resting:
-        parts.append("for a place among the messages in flight")
-    return f"{', '.join(parts)}."
+        yield f"for a log-in ({state.status}: {state.reason})"
+    elif sending.blocked:
+        yield "for the transport, which takes no more for now"
+    elif not (
+        ahead
+        or resting
+        or sending.outbox.is_held(message.to_user)
+        or sending.outbox.has_turn(message)
+    ):
+        yield "for a place among the messages in flight"
+
+
+def _expires(core: ClientCore, message: Outgoing, now: float) -> str:
+    at = core.sending.expiry.at(message.ref) if message.handed_at is None else None
+    return "" if at is None else f" It expires in {max(0.0, at - now):.1f} s."
 
 
 def _times(sends: int) -> str:

@@ -1,17 +1,28 @@
-"""Messages on their way in: what was seen, what the application has handled, where to go on.
+"""Pushes on their way in: what was seen, what the application has handled, where to go on.
 
-With `seq` (protocol.md section 2) the mailbox's numbers decide: the next one is delivered, an old
-one is a repeat, a later one shows a hole. Without, a repeat is recognised only when msgId and
-fromUser are both there and the content is equal.
+With `seq` (protocol.md section 2) the mailbox's numbers decide: the next one is new, an old one is
+a repeat, a later one shows a hole. Without, a message is a repeat only when msgId and fromUser are
+both there and the content is equal.
+
+What must outlive the process is noted for the journal: how far everything was handled (`Cursor`),
+what was handled beyond (`Handled`), what the application may have seen (`Offered`), and the
+messages that it has handled (`PairKnown`).
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
+from dataclasses import replace
 from enum import StrEnum
 from hashlib import blake2b
+from typing import Protocol
 
-from ..wire import ChatRedirectToUser, ResumeFrom, UserId
+from ..wire import ResumeFrom, UserId
+from .events import Event, MessageReceived
+from .journal import Cursor, Handled, JournalState, Offered, PairKnown
+from .journaling import Journaling
+
+Pair = tuple[UserId, int]
 
 
 class Seen(StrEnum):
@@ -24,20 +35,24 @@ class Seen(StrEnum):
 
 
 class Unhandled:
-    """A delivered message that the application is not done with, or a number passed over.
+    """A push that is not handled yet, or waits for those before it; or a number passed over.
 
     Attributes:
         seq: its place in the mailbox; None if it moves no cursor.
         pair: (from_user, msg_id), where both are known.
+        message: as the application was told last; None: it is no message, or it is done.
+        shown: the application was told.
         taken: the application has begun with it.
-        done: … and has ended, or it was dropped; it waits for those before it.
+        done: … and has ended, or it was dropped.
     """
 
-    __slots__ = ("done", "pair", "seq", "taken")
+    __slots__ = ("done", "message", "pair", "seq", "shown", "taken")
 
-    def __init__(self, seq: int | None, pair: tuple[UserId, int] | None) -> None:
+    def __init__(self, seq: int | None, pair: Pair | None, message: MessageReceived | None) -> None:
         self.seq = seq
         self.pair = pair
+        self.message = message
+        self.shown = False
         self.taken = False
         self.done = False
 
@@ -45,162 +60,330 @@ class Unhandled:
 class Inbox:
     """The client's side of its mailbox.
 
+    Args:
+        known_pairs: how many messages are known by their pair.
+        journaling: the way to the journal.
+        kept: what an earlier process has kept.
+
     Attributes:
         epoch: of the mailbox; None before the first log-in with `seq`.
         received: the highest seq up to which everything came in; None: the first one decides.
-        handled: the highest seq up to which the application has handled everything.
+        handled: the highest seq up to which everything was handled.
         pushed: the highest seq that came over this link; an ack never goes beyond it.
         acked: the highest seq that this link was told is handled.
-        waiting: delivered messages that the application is not done with.
+        waiting: messages that the application is not done with.
+        seen_before: up to this seq an earlier process may have shown everything.
     """
 
-    def __init__(self, known_pairs: int) -> None:
+    def __init__(
+        self, known_pairs: int, journaling: Journaling, kept: JournalState | None = None
+    ) -> None:
         self._known_limit = known_pairs
-        self._known: OrderedDict[tuple[UserId, int], bytes] = OrderedDict()
+        self._journaling = journaling
+        self._known: OrderedDict[Pair, bytes] = OrderedDict()
         self._unhandled: OrderedDict[int, Unhandled] = OrderedDict()
         self._deliveries = 0
-        self._last_pair: tuple[UserId, int] | None = None
+        #: beyond the cursor, handled in an earlier life
+        self._early: set[int] = set()
+        #: where the handled ones end, as far as it is on disk; and what is on its way there
+        self._safe: Cursor | None = None
+        self._cursors: deque[tuple[int, Cursor]] = deque()
+        #: what Offered was last noted for, and its ticket
+        self._offered = 0
+        self._offer_ticket = 0
         self.epoch: str | None = None
         self.received: int | None = None
         self.handled = 0
         self.pushed = 0
         self.acked = 0
         self.waiting = 0
+        self.seen_before = 0
+        if kept is not None:
+            self._restore(kept)
 
-    @property
-    def unsettled(self) -> bool:
-        """Is there something that the cursor waits for?"""
-        return bool(self._unhandled)
+    def _restore(self, kept: JournalState) -> None:
+        newest = list(kept.pairs.items())[max(0, len(kept.pairs) - self._known_limit) :]
+        self._known = OrderedDict(newest)
+        cursor = kept.cursor
+        if cursor is not None:
+            self._safe = cursor
+            self.epoch = cursor.epoch
+            self.received = self.handled = cursor.seq
+            self.seen_before = self._offered = kept.offered
+            self._early = {seq for seq in kept.handled if seq > cursor.seq}
+
+    # ------------------------------------------------------------ the log-in
 
     def resume(self) -> ResumeFrom | None:
-        """Where the server should go on: behind the last push that was handled."""
-        if self.epoch is None or self.received is None:
+        """Where the server should go on: behind what was handled, as far as that is on disk."""
+        cursor = self._on_disk()
+        if cursor is None:
             return None
-        user, msg_id = self._last_pair or (None, None)
-        return ResumeFrom(epoch=self.epoch, seq=self.handled, from_user=user, msg_id=msg_id)
+        return ResumeFrom(
+            epoch=cursor.epoch, seq=cursor.seq, from_user=cursor.from_user, msg_id=cursor.msg_id
+        )
 
     def logged_in(self, epoch: str, base: int | None) -> None:
         """The first log-in, or one that resumed: numbers go on where they were."""
         if self.epoch != epoch or self.received is None:
-            self.epoch = epoch
-            self._forget_numbers()
-            self.received = base
-            self.handled = base or 0
+            self._begin(epoch, base)
         # what was handled while the log-in was answered comes again, and is acknowledged then
         self.acked = self.pushed = self.handled if base is None else min(base, self.handled)
 
     def reset(self, epoch: str, oldest: int) -> None:
         """The server starts again from `oldest`. What is known by its pair won't come twice."""
+        self._begin(epoch, max(oldest, 1) - 1)
+
+    def _begin(self, epoch: str, seq: int | None) -> None:
+        """Numbers begin behind `seq` (None: with the first that comes); the old ones are void."""
+        # What was shown and not handled comes again, it may be under the number that it had.
+        shown = _above(self.handled, max(self._offered, self.received or 0))
+        self.seen_before = _above(self.handled, self.seen_before)
+        again = epoch == self.epoch
         self.epoch = epoch
         self._forget_numbers()
-        self.received = max(oldest, 1) - 1
-        self.handled = self.pushed = self.acked = self.received
+        self.received = seq
+        self.handled = self.pushed = self.acked = seq or 0
+        self._cursors.clear()
+        self._safe = None
+        self._early.clear()
+        self._offered = 0
+        if seq is None:
+            return
+        self._safe = Cursor(epoch=epoch, seq=seq)
+        if again:  # only another epoch makes a journal forget what it knows of numbers
+            self._journaling.note(Cursor(epoch="", seq=0))
+        self._journaling.note(self._safe)
+        self._offer(shown)
+
+    def _forget_numbers(self) -> None:
+        """Deliveries of before are still to be handled, but they move no cursor."""
+        self._unhandled = OrderedDict(
+            (delivery, entry) for delivery, entry in self._unhandled.items() if not entry.done
+        )
+        for entry in self._unhandled.values():
+            entry.seq = None
+            if entry.message is not None:
+                entry.message = replace(entry.message, seq=None)
+
+    # ------------------------------------------------------------ what comes in
+
+    def look_at(
+        self,
+        seq: int | None,
+        message: tuple[Pair | None, str] | None,
+        *,
+        numbered: bool,
+    ) -> Seen:
+        """Sort a push; a NEW one is to be noted: follow with `deliver`.
+
+        `message`: the pair and the content of a message, None for any other push. `numbered`: this
+        link was granted `seq`; else a number means nothing.
+        """
+        if not numbered or self.epoch is None:
+            seq = None
+        if seq is not None:
+            if self.received is None:
+                self._begin(self.epoch or "", seq - 1)
+            elif seq <= self.received:
+                self.pushed = max(self.pushed, seq)
+                return Seen.REPEAT
+            elif seq > self.received + 1:
+                return Seen.HOLE
+            self.received = seq
+            self.pushed = max(self.pushed, seq)
+        pair, content = message or (None, "")
+        if seq in self._early:
+            self._early.discard(seq)
+            self._pass_over(seq, pair)
+            return Seen.REPEAT
+        if pair is not None and self._known.get(pair) == digest_of(content):
+            if seq is not None:
+                # it was handled, or is being handled, under its number of before a reset
+                self._offer(seq)
+                self._pass_over(seq, pair)
+            return Seen.REPEAT
+        return Seen.NEW
 
     def skip_to(self, seq: int) -> None:
         """Give up a hole: `seq` is taken as the next."""
         self.received = seq - 1
         self._pass_over(seq - 1, None)
 
-    def look_at(self, push: ChatRedirectToUser, *, numbered: bool) -> Seen:
-        """Sort a push; a NEW one must be delivered: follow with `deliver`.
+    def new_delivery(self) -> int:
+        """A name that no delivery had before."""
+        self._deliveries += 1
+        return self._deliveries
 
-        `numbered`: this link was granted `seq`; else a number means nothing.
-        """
-        numbered = numbered and self.epoch is not None
-        if push.seq is not None and numbered:
-            if self.received is not None:
-                if push.seq <= self.received:
-                    self.pushed = max(self.pushed, push.seq)
-                    return Seen.REPEAT
-                if push.seq > self.received + 1:
-                    return Seen.HOLE
-            else:
-                self.handled = self.acked = push.seq - 1
-            self.received = push.seq
-            self.pushed = max(self.pushed, push.seq)
-        if self._knows(push):
-            if push.seq is not None and numbered:
-                # it was handled, or is being handled, under its number of before a reset
-                self._pass_over(push.seq, _pair(push))
-            return Seen.REPEAT
-        return Seen.NEW
-
-    def deliver(self, push: ChatRedirectToUser, *, numbered: bool) -> int:
-        """Note a new push as delivered; returns the name of the delivery."""
-        pair = _pair(push)
+    def deliver(
+        self,
+        delivery: int,
+        seq: int | None,
+        pair: Pair | None,
+        message: MessageReceived | None,
+        *,
+        numbered: bool,
+    ) -> None:
+        """Note a new push: a message for the application, or (None) what is handled when shown."""
+        seq = seq if numbered and self.epoch is not None else None
+        self._unhandled[delivery] = Unhandled(seq, pair, message)
+        if message is None:
+            return
+        self.waiting += 1
         if pair is not None and self._known_limit:
-            self._known[pair] = _digest(push.content)
+            self._known[pair] = digest_of(message.content)
             if len(self._known) > self._known_limit:
                 self._known.popitem(last=False)
-        self._deliveries += 1
-        seq = push.seq if numbered and self.epoch is not None else None
-        self._unhandled[self._deliveries] = Unhandled(seq, pair)
-        self.waiting += 1
-        return self._deliveries
+
+    # ------------------------------------------------------------ what the application does
+
+    def show(self, delivery: int, event: Event | None) -> Event | None:
+        """The application is told of a delivery: what (None: nothing, it was dropped meanwhile).
+
+        That is `event`, but for a message, which may have lost its number since it came. What is no
+        message is handled by that.
+        """
+        entry = self._unhandled.get(delivery)
+        if entry is None or entry.done:
+            return None
+        entry.shown = True
+        if entry.message is None:
+            self._settle(delivery, entry)
+            return event
+        return entry.message
 
     def take(self, delivery: int) -> None:
         """The application has begun with a delivery: it is not dropped any more."""
-        entry = self._unhandled.get(delivery)
+        entry = self._open(delivery)
         if entry is not None:
             entry.taken = True
 
-    def handle(self, delivery: int) -> None:
-        """The application is done with a delivery; one that is not known (any more) is nothing."""
-        entry = self._unhandled.get(delivery)
-        if entry is None or entry.done:
-            return
-        self.waiting -= 1
-        if entry.seq is None:  # no cursor waits for it
-            del self._unhandled[delivery]
-        else:
-            entry.done = True
-        self._advance()
+    def handle(self, delivery: int) -> MessageReceived | None:
+        """The application is done with a delivery: with which message. One that is not known (any
+        more) is nothing."""
+        entry = self._open(delivery)
+        if entry is None:
+            return None
+        return self._settle(delivery, entry)
+
+    def fail(self, delivery: int, attempts: int) -> MessageReceived | None:
+        """The application has failed on a delivery: what to tell it, if it was not tried `attempts`
+        times yet. Else, and if it is not known (any more), None."""
+        entry = self._open(delivery)
+        if entry is None or entry.message is None or entry.message.attempt >= attempts:
+            return None
+        entry.taken = False
+        entry.message = replace(entry.message, attempt=entry.message.attempt + 1, redelivered=True)
+        return entry.message
 
     def drop_oldest(self) -> tuple[int, Unhandled] | None:
         """Let the oldest go that the application has not begun with: which, with its delivery."""
         for delivery, entry in self._unhandled.items():
-            if not entry.done and not entry.taken:
-                self.handle(delivery)
+            if entry.message is not None and not entry.taken:
+                self._settle(delivery, entry)
                 return delivery, entry
         return None
 
+    def _open(self, delivery: int) -> Unhandled | None:
+        """A message that the application has and is not done with."""
+        entry = self._unhandled.get(delivery)
+        return entry if entry is not None and entry.message is not None and entry.shown else None
+
+    # ------------------------------------------------------------ how far it is handled
+
+    @property
+    def unsettled(self) -> bool:
+        """Is there something that the cursor waits for?"""
+        return bool(self._unhandled)
+
+    def to_acknowledge(self) -> int:
+        """How far the server may be told: handled, on disk, and pushed over this link."""
+        cursor = self._on_disk()
+        return min(cursor.seq if cursor is not None else 0, self.pushed)
+
+    def offer(self) -> int:
+        """Have it noted that the application may see all that came in; the ticket of that."""
+        self._offer(self.received or 0)
+        return self._offer_ticket
+
+    def _offer(self, seq: int) -> None:
+        if seq > self._offered:
+            self._offered = seq
+            self._offer_ticket = self._journaling.note(Offered(seq=seq))
+
+    def _on_disk(self) -> Cursor | None:
+        while self._cursors and self._cursors[0][0] <= self._journaling.written:
+            self._safe = self._cursors.popleft()[1]
+        return self._safe
+
+    def _settle(self, delivery: int, entry: Unhandled) -> MessageReceived | None:
+        """A delivery is handled, or dropped; returns its message."""
+        message, entry.message = entry.message, None
+        entry.done = True
+        if message is not None:
+            self.waiting -= 1
+            known = pair_known(message)
+            if known is not None and self._known_limit:
+                self._journaling.note(known)
+        if entry.seq is None:  # no cursor waits for it
+            del self._unhandled[delivery]
+        self._advance()
+        if entry.seq is not None and entry.seq > self.handled:
+            self._journaling.note(Handled(seq=entry.seq))
+        return message
+
     def _advance(self) -> None:
+        last: Unhandled | None = None
         while self._unhandled:
             entry = next(iter(self._unhandled.values()))
             if not entry.done:
-                return
+                break
             self._unhandled.popitem(last=False)
-            if entry.seq is not None:
-                self.handled = entry.seq
-                self._last_pair = entry.pair
+            last = entry
+        if last is None:
+            return
+        assert last.seq is not None and self.epoch is not None
+        self.handled = last.seq
+        user, msg_id = last.pair or (None, None)
+        cursor = Cursor(epoch=self.epoch, seq=last.seq, from_user=user, msg_id=msg_id)
+        self._cursors.append((self._journaling.note(cursor), cursor))
+        self._on_disk()
 
-    def _pass_over(self, seq: int, pair: tuple[UserId, int] | None) -> None:
-        """Count a number as handled, in its turn, without a delivery."""
-        entry = Unhandled(seq, pair)
+    def _pass_over(self, seq: int, pair: Pair | None) -> None:
+        """Count a number as handled, in its turn, without a delivery. No `Handled` is noted: what
+        stands before it may be the same message, under its number of before a reset."""
+        entry = Unhandled(seq, pair, None)
         entry.done = True
-        self._deliveries += 1
-        self._unhandled[self._deliveries] = entry
+        self._unhandled[self.new_delivery()] = entry
         self._advance()
 
-    def _forget_numbers(self) -> None:
-        """Deliveries of another epoch are still to be handled, but they move no cursor."""
-        self._unhandled = OrderedDict(
-            (delivery, entry) for delivery, entry in self._unhandled.items() if not entry.done
-        )
-        for entry in self._unhandled.values():
-            entry.seq = None
-        self._last_pair = None
 
-    def _knows(self, push: ChatRedirectToUser) -> bool:
-        pair = _pair(push)
-        return pair is not None and self._known.get(pair) == _digest(push.content)
+class Said(Protocol):
+    """A message, as far as it can be told from others."""
+
+    @property
+    def from_user(self) -> UserId | None: ...
+    @property
+    def msg_id(self) -> int | None: ...
+    @property
+    def content(self) -> str: ...
 
 
-def _pair(push: ChatRedirectToUser) -> tuple[UserId, int] | None:
-    if push.from_user is None or push.msg_id is None:
+def pair_known(message: Said) -> PairKnown | None:
+    """What an application writes into the journal, together with its own work for a message, so
+    that the message is never shown to it again: exactly once, also over a reset of the mailbox,
+    after which numbers mean something else. None: the server did not say who wrote it, or which of
+    his messages it is."""
+    if message.from_user is None or message.msg_id is None:
         return None
-    return push.from_user, push.msg_id
+    digest = digest_of(message.content)
+    return PairKnown(from_user=message.from_user, msg_id=message.msg_id, digest=digest)
 
 
-def _digest(content: str) -> bytes:
+def _above(limit: int, seq: int) -> int:
+    return seq if seq > limit else 0
+
+
+def digest_of(content: str) -> bytes:
+    """By which a content is compared."""
     return blake2b(content.encode("utf-8", "surrogatepass"), digest_size=8).digest()

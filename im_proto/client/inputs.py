@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
 
 from ..wire import UserId
 from ..wire.session import SessionOp
@@ -40,8 +41,14 @@ class Send:
     """The application wants a message sent.
 
     `ref` is the application's name for it in this engine, drawn by the adapter: any int that was
-    not used before. It comes back in every event about the message. `priority` orders
-    conversations, never the messages inside one.
+    not used before, above all that a journal has. It comes back in every event about the message.
+
+    Attributes:
+        priority: orders conversations, never the messages inside one.
+        key: makes it unique, also across restarts if there is a journal: see `ref_of_key`.
+        ttl: seconds until it expires, unless a transport had it before; None: as configured.
+        wait: where the outbox is full, wait for room instead of raising. Until MessageQueued it
+            is not in the outbox, nor in the journal.
     """
 
     ref: int
@@ -50,6 +57,9 @@ class Send:
     message_type: str = "text"
     session_id: int | None = None
     priority: Priority = "normal"
+    key: str | None = None
+    ttl: float | None = None
+    wait: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +71,46 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageHandled:
-    """The application has handled a received message; `delivery` is that of MessageReceived."""
+    """The application has handled a received message; `delivery` is that of MessageReceived.
+
+    Not `ok`: it has failed on it. It is offered again, at most `handler_attempts` times in all.
+    """
 
     delivery: int
+    ok: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkRead:
+    """The user has read what `from_user` wrote, up to this message."""
+
+    from_user: UserId
+    msg_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetTyping:
+    """The user has begun (`active`), or stopped, to write to somebody. Told where the server takes
+    it, and not too often; else it is nothing."""
+
+    to_user: UserId
+    active: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalWritten:
+    """What WriteJournal asked for is on disk."""
+
+    request: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalFailed:
+    """What WriteJournal asked for could not be written, and nothing of it was; `reason` is for
+    people."""
+
+    request: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +148,12 @@ class SessionCall:
     """The application wants something of sessions; SessionFetched or SessionFailed answers.
 
     `ref` is the application's name for the call, drawn by the adapter. GET takes a `session_id`, or
-    book, buyer and seller; CREATE and START_CHAT take book, buyer and seller.
+    book, buyer and seller; CREATE and START_CHAT take book, buyer and seller. HISTORY takes a
+    `session_id` or a `peer_id`, and is answered by HistoryFetched.
+
+    Attributes:
+        start_msg_id: of HISTORY: go on behind this message, in `direction`, without it.
+        page_size: of HISTORY.
     """
 
     ref: int
@@ -110,6 +162,10 @@ class SessionCall:
     book_id: int | None = None
     buyer_id: UserId | None = None
     seller_id: UserId | None = None
+    peer_id: UserId | None = None
+    start_msg_id: int | None = None
+    direction: Literal["before", "after"] = "before"
+    page_size: int = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,6 +340,10 @@ CoreInput = (
     | Cancel
     | MessageHandled
     | MessageTaken
+    | MarkRead
+    | SetTyping
+    | JournalWritten
+    | JournalFailed
     | UpdateToken
     | TokenReady
     | TokenFailed
@@ -314,6 +374,10 @@ Input = (
     | Cancel
     | MessageHandled
     | MessageTaken
+    | MarkRead
+    | SetTyping
+    | JournalWritten
+    | JournalFailed
     | UpdateToken
     | TokenReady
     | TokenFailed

@@ -66,6 +66,7 @@ class Lifecycle(Ending):
             raise LocalProtocolError("UpdateToken: a token has 1 to 8192 characters, and is text")
         self.login.replace(update.token)
         self._cancel_fetch()
+        self.refresh.token_held()
         if self.login.state == "fetching_token":
             self.login.to("token_ready")
             self._open()
@@ -94,6 +95,7 @@ class Lifecycle(Ending):
         self._kick = None
         self.sending.blocked = self._half = False
         self.capabilities = frozenset()  # nothing is granted on this link yet
+        self.fx.inline = False
         self._connection_to("open_requested")
         self.timers.set(Timer.CONNECT, self.fx.now + self.config.timeouts.connect)
         self.fx.do(
@@ -141,6 +143,7 @@ class Lifecycle(Ending):
             return
         self.timers.cancel(Timer.TOKEN)
         self.login.take(ready.token)
+        self.refresh.token_held()
         self.sessions.token_ready()
         if self.login.state == "fetching_token":
             self.login.to("token_ready")
@@ -163,6 +166,8 @@ class Lifecycle(Ending):
         self.timers.cancel(Timer.TOKEN)
         self.login.asking = False
         self.sessions.token_failed(error)
+        if self.refresh.fetch_failed():
+            self.fx.notify(ev.AuthFailed(error=error))
         if self.login.state == "fetching_token":
             self.login.to("fetch_failed")
             self.fx.notify(ev.AuthFailed(error=error))

@@ -15,7 +15,17 @@ from ..machines import AUTH
 from ..wire import AuthRequest, AuthResponse, ClientLimits, Outcome, ResumeFrom, outcome
 
 #: What this client can do of protocol.md section 2.
-CAPABILITIES: Final = ("seq", "batch")
+CAPABILITIES: Final = (
+    "seq",
+    "batch",
+    "status",
+    "receipts",
+    "typing",
+    "presence",
+    "refresh",
+    "sessions",
+    "inline",
+)
 #: Log-ins in a row without an answer, or with 400, after which a plain one is tried.
 STRICT_AFTER: Final = 2
 
@@ -56,12 +66,16 @@ class Login:
         self.fetches = not isinstance(config.token, str)
         self.state = AUTH.initial
         self.token: str | None = config.token if isinstance(config.token, str) else None
+        #: the token that the present log-in, or the last one, is made with; a renewal changes it
+        self.used: str | None = None
         #: the FetchToken that is, or was last, waited for
         self.request = 0
         #: it is waited for: by the log-in, by session calls, or by both
         self.asking = False
         #: the token whose log-in was gone when a message came; it is not tried a third time
         self._doubted: str | None = None
+        #: a token that came meanwhile takes the place of a refused one
+        self._trying_newer = False
         #: a token is wanted in place of a refused one
         self._replacing = False
         #: the token came in place of a refused one, and has not logged in yet
@@ -116,10 +130,14 @@ class Login:
         self._replacing = self._fresh = self._unproven = False
 
     def doubt(self) -> bool:
-        """The token was refused. Is there a way on: a function that can still be asked for one?
+        """The token was refused. Is there a way on: another that was given meanwhile, or a function
+        that can still be asked for one?
 
         A token that came in place of a refused one and is refused as well ends the asking.
         """
+        if self._newer:
+            self._trying_newer = True
+            return True
         if not self.fetches or self._fresh:
             return False
         self._ask_for_another()
@@ -127,12 +145,19 @@ class Login:
 
     def login_is_gone(self) -> bool:
         """A message was answered with an auth code. May we log in again? Once per token."""
+        if self._newer:
+            return True
         if self._unproven or self.token == self._doubted:
             return False
         self._doubted = self.token
         if self.fetches:
             self._ask_for_another()
         return True
+
+    @property
+    def _newer(self) -> bool:
+        """Is there a token that came since the log-in?"""
+        return self.token is not None and self.token != self.used
 
     def _ask_for_another(self) -> None:
         self.token = None
@@ -142,11 +167,16 @@ class Login:
         """The server has taken a message under this log-in: the token is good."""
         self._unproven = False
 
+    def renewed(self, token: str) -> None:
+        """The server has taken a new token on the live connection. It has its own chance."""
+        self.used = token
+        self._fresh = self._unproven = False
+
     @property
     def another_way(self) -> bool:
         """Will the next attempt do something else about what ended the last one?"""
         looking = self._trying_plain or 0 < self._unanswered < STRICT_AFTER
-        return self._replacing or (looking and not self.plain)
+        return self._replacing or self._trying_newer or (looking and not self.plain)
 
     # ------------------------------------------------------------ the request
 
@@ -161,6 +191,8 @@ class Login:
         """AUTH_REQUEST as this server can take it (protocol.md section 1, "Strict servers")."""
         self._excused = False
         assert self.token is not None
+        self.used = self.token
+        self._trying_newer = False
         if self._bare:
             return AuthRequest(access_token=self.token)
         if self.plain:
@@ -227,7 +259,7 @@ class Login:
                     answer=Answer.NEW_TOKEN,
                     error=IMError(
                         IMErrorCode.TOKEN_INVALID,
-                        "the token was refused; the token function is asked for another",
+                        "the token was refused; another takes its place",
                         server_code=response.code,
                         server_text=words,
                         retryable=True,

@@ -1,83 +1,17 @@
 """Messages on their way out: order, window, and what is known of each.
 
-The unit of order is the conversation, that is the recipient. A message leaves here in one of four
-ways: accepted, rejected, cancelled, or in doubt.
+The unit of order is the conversation, that is the recipient. A message leaves here in one of five
+ways: accepted, rejected, cancelled, expired, or in doubt.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator
 
-from ..machines import DELIVERY
 from ..wire import UserId
+from .message import Outgoing
 from .turns import PRIORITIES, Priority, Turns
-
-
-class Outgoing:
-    """One message that has no end yet."""
-
-    __slots__ = (
-        "content",
-        "errors",
-        "message_type",
-        "msg_id",
-        "not_before",
-        "place",
-        "priority",
-        "ref",
-        "renumbered",
-        "sends",
-        "sent_at",
-        "session_id",
-        "state",
-        "to_user",
-        "unsure",
-        "unsure_sends",
-    )
-
-    def __init__(
-        self,
-        *,
-        ref: int,
-        msg_id: int,
-        to_user: UserId,
-        content: str,
-        message_type: str,
-        session_id: int | None,
-        priority: Priority = "normal",
-    ) -> None:
-        self.ref = ref
-        self.msg_id = msg_id
-        self.to_user = to_user
-        self.content = content
-        self.message_type = message_type
-        self.session_id = session_id
-        self.priority = priority
-        self.state = DELIVERY.initial
-        #: among all messages of this outbox, in the order they were given
-        self.place = 0
-        #: how often it was handed to a transport
-        self.sends = 0
-        #: how often to a server that might take it twice
-        self.unsure_sends = 0
-        #: how often a server failed on it, and said so
-        self.errors = 0
-        #: a link was lost while it was unanswered: it may have arrived
-        self.unsure = False
-        self.sent_at = 0.0
-        #: a plain server asked for patience until then
-        self.not_before: float | None = None
-        #: it has a new msgId after a 40900; that happens once
-        self.renumbered = False
-
-    def to(self, event: str) -> None:
-        """Move on in its machine.
-
-        Raises:
-            LocalProtocolError: the machine doesn't allow it.
-        """
-        self.state = DELIVERY.next(self.state, event)
 
 
 class _Conversation:
@@ -116,12 +50,23 @@ class Outbox:
 
     def __init__(self) -> None:
         self._by_ref: dict[int, Outgoing] = {}
+        #: UTF-8 bytes of all contents
+        self.bytes = 0
+        #: what no transport ever had, the oldest first
+        self._untouched: dict[Priority, OrderedDict[int, Outgoing]] = {
+            name: OrderedDict() for name in PRIORITIES
+        }
         self._conversations: dict[UserId, _Conversation] = {}
         self._turns = Turns()
         #: by msgId, in the order they were handed over
         self._in_flight: dict[int, Outgoing] = {}
+        #: by ref, in the order of their turns: they have a place in the window, and are handed over
+        #: when the journal has that
+        self._turn_has_come: dict[int, Outgoing] = {}
         #: conversations that wait for a retry's time
         self._resting: dict[UserId, float] = {}
+        #: conversations that wait until the server has said what became of what was sent before
+        self._held: set[UserId] = set()
         #: 1 against a plain server; None: no limit per conversation
         self.per_conversation: int | None = 1
         self._places = 0
@@ -136,6 +81,9 @@ class Outbox:
     def in_flight(self) -> int:
         """How many were handed over on this link and are unanswered."""
         return len(self._in_flight)
+
+    def __getitem__(self, ref: int) -> Outgoing:
+        return self._by_ref[ref]
 
     def get(self, ref: int) -> Outgoing | None:
         """The message of that ref, if it has no end yet."""
@@ -158,10 +106,27 @@ class Outbox:
         """The message that has been in flight longest."""
         return next(iter(self._in_flight.values()), None)
 
+    def to_hand_over(self) -> list[Outgoing]:
+        """Those whose turn has come, in that order."""
+        return list(self._turn_has_come.values())
+
+    def has_turn(self, message: Outgoing) -> bool:
+        """Has its turn come?"""
+        return message.ref in self._turn_has_come
+
+    def is_held(self, user: UserId) -> bool:
+        """Does that conversation wait for the status of what was sent before?"""
+        return user in self._held
+
+    def untouched(self, priorities: Iterable[Priority]) -> Iterator[Outgoing]:
+        """Of these priorities, one after the other: what no transport ever had, oldest first."""
+        for name in priorities:
+            yield from self._untouched[name].values()
+
     def ahead_of(self, message: Outgoing) -> int:
         """How many of its conversation go before it."""
         conversation = self._conversations[message.to_user]
-        if message.state == "in_flight":
+        if message.state == "in_flight" or message.ref in self._turn_has_come:
             return 0
         return conversation.in_flight + conversation.waiting.index(message)
 
@@ -170,37 +135,55 @@ class Outbox:
         self._places += 1
         message.place = self._places
         self._by_ref[message.ref] = message
+        self.bytes += message.size
+        if message.handed_at is None:
+            self._untouched[message.priority][message.ref] = message
         conversation = self._conversations.setdefault(message.to_user, _Conversation())
         conversation.put(len(conversation.waiting), message)
         self._list(message.to_user)
 
-    def take(self, now: float, *, window: int) -> Outgoing | None:
-        """The next message that may be handed over; None when the window is full or none may."""
-        if len(self._in_flight) >= window or not self._turns:
+    def take(self, *, window: int) -> Outgoing | None:
+        """The next message whose turn it is; None when the window is full or none may go.
+
+        It has its place in the window now: follow with `hand_over`, at once or later.
+        """
+        if len(self._in_flight) + len(self._turn_has_come) >= window or not self._turns:
             return None
         user = self._turns.next()
         conversation = self._conversations[user]
         conversation.listed = None
         message = conversation.take()
-        message.to("handed_over")
-        message.sends += 1
-        message.sent_at = now
-        message.not_before = None
         conversation.in_flight += 1
-        self._in_flight[message.msg_id] = message
+        self._turn_has_come[message.ref] = message
+        self._untouched[message.priority].pop(message.ref, None)
         self._list(user)
         return message
 
+    def hand_over(self, message: Outgoing, now: float) -> None:
+        """A message whose turn has come goes to the transport."""
+        message.to("handed_over")
+        del self._turn_has_come[message.ref]
+        message.sends += 1
+        message.sent_at = now
+        if message.first_at is None:
+            message.first_at = now
+        message.not_before = None
+        self._in_flight[message.msg_id] = message
+
     def finish(self, message: Outgoing, event: str) -> None:
-        """It has its end: `acked`, `refused`, `cancel` or `certainty_lost`."""
+        """It has its end: `acked`, `found`, `refused`, `cancel`, `expire` or `certainty_lost`."""
         was = message.state
         message.to(event)
+        conversation = self._conversations[message.to_user]
         if was == "in_flight":
             self._land(message)
+        elif self._turn_has_come.pop(message.ref, None) is not None:
+            conversation.in_flight -= 1
         else:
-            self._conversations[message.to_user].remove(message)
+            conversation.remove(message)
         del self._by_ref[message.ref]
-        conversation = self._conversations[message.to_user]
+        self.bytes -= message.size
+        self._untouched[message.priority].pop(message.ref, None)
         if not conversation.waiting and not conversation.in_flight:
             del self._conversations[message.to_user]
             self._resting.pop(message.to_user, None)
@@ -227,19 +210,29 @@ class Outbox:
         self._land(message)
         message.renumbered = True
         message.msg_id = msg_id
+        message.dirty = True
         self._put_back(message)
         self._list(message.to_user)
 
     def link_lost(self) -> None:
-        """All that was in flight goes back to the front of its conversation, in order."""
-        for message in reversed(self._in_flight.values()):
+        """All that was in flight, or about to be, goes back to the front of its conversation, in
+        order."""
+        for message in self._in_flight.values():
             message.to("link_lost")
             message.unsure = True
+        returned = [*self._in_flight.values(), *self._turn_has_come.values()]
+        self._in_flight.clear()
+        self._turn_has_come.clear()
+        for message in reversed(returned):
             self._conversations[message.to_user].in_flight = 0
             self._put_back(message)
-        returned = dict.fromkeys(message.to_user for message in self._in_flight.values())
-        self._in_flight.clear()
-        for user in returned:
+        for user in dict.fromkeys(message.to_user for message in returned):
+            self._list(user)
+
+    def hold(self, users: set[UserId]) -> None:
+        """These conversations, and no others, wait for the status of what was sent before."""
+        changed, self._held = self._held ^ users, users
+        for user in changed & self._conversations.keys():
             self._list(user)
 
     def wake(self, now: float) -> None:
@@ -277,6 +270,7 @@ class Outbox:
         may = (
             bool(conversation.waiting)
             and user not in self._resting
+            and user not in self._held
             and (limit is None or conversation.in_flight < limit)
         )
         wanted = conversation.priority if may else None

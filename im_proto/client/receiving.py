@@ -1,15 +1,32 @@
-"""What becomes of the messages that come in: repeats, holes, and telling the server how far."""
+"""What becomes of what comes in: repeats, holes, what the application is told and when, and telling
+the server how far.
+
+With a journal a message is shown only when it is on disk that it may have been seen, so that the
+next process can say that it comes again. What came behind it is shown behind it.
+"""
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Final
 
 from ..config import ClientConfig
 from ..timers import Timers
-from ..wire import AuthData, ChatAck, ChatRedirectToUser, SyncRequest, SyncResponse
+from ..wire import (
+    AuthData,
+    ChatAck,
+    ChatRedirectToUser,
+    ReadSync,
+    ReceiptPush,
+    SyncRequest,
+    SyncResponse,
+    Unknown,
+)
 from . import events as ev
 from .effects import Effects, Trouble
-from .incoming import Inbox, Seen
+from .incoming import Inbox, Pair, Seen
+from .journal import JournalState
+from .journaling import Journaling
 from .timers import Timer
 
 #: Handled messages are acknowledged at once when no other is being handled, else in such steps.
@@ -22,19 +39,53 @@ ACK_DELAY: Final = 0.2
 HARD_FACTOR: Final = 10
 HARD_LIMIT: Final = 10_000
 
+#: What may stand in a mailbox, and has a number then.
+Push = ChatRedirectToUser | ReceiptPush | ReadSync | Unknown
+
+
+class Held:
+    """An event that is not told yet: of which delivery (0: none), and what has to be on disk."""
+
+    __slots__ = ("delivery", "event", "ticket")
+
+    def __init__(self, event: ev.Event, delivery: int, ticket: int | None) -> None:
+        self.event = event
+        self.delivery = delivery
+        #: None: that it may be seen is noted at the end of this step
+        self.ticket = ticket
+
 
 class Receiving:
-    """The incoming half of a client."""
+    """The incoming half of a client.
 
-    def __init__(self, config: ClientConfig, fx: Effects, timers: Timers[Timer]) -> None:
+    Args:
+        device_id: this client's name at the server.
+        journaling: the way to the journal.
+        kept: what an earlier process has kept.
+    """
+
+    def __init__(
+        self,
+        config: ClientConfig,
+        device_id: str,
+        fx: Effects,
+        timers: Timers[Timer],
+        journaling: Journaling,
+        kept: JournalState | None,
+    ) -> None:
         self._config = config
+        self._device_id = device_id
         self._fx = fx
         self._timers = timers
+        self._journaling = journaling
         self._numbered = False
         self._syncing = False
         #: where the last hole was, and how often it was met there without progress
         self._hole = (-1, 0)
-        self.inbox = Inbox(config.known_pairs)
+        self.inbox = Inbox(config.known_pairs, journaling, kept)
+        #: in the order of the mailbox; those of this step stand in `_new`
+        self._held: deque[Held] = deque()
+        self._new: list[Held] = []
         self._behind = False
         limit = config.max_unhandled
         self._limit = limit
@@ -61,37 +112,127 @@ class Receiving:
         self._numbered = self._syncing = False
         self._timers.cancel(Timer.SYNC)
 
-    def pushed(self, push: ChatRedirectToUser) -> Trouble | None:
-        """A message came in."""
-        seen = self.inbox.look_at(push, numbered=self._numbered)
+    # ------------------------------------------------------------ what comes in
+
+    def pushed(self, push: Push) -> Trouble | None:
+        """A push came in; one without a number is no less welcome."""
+        pair, own = self._pair(push), self._own_copy(push)
+        said = (pair, push.content) if isinstance(push, ChatRedirectToUser) and not own else None
+        seen = self.inbox.look_at(push.seq, said, numbered=self._numbered)
         if seen is Seen.HOLE:
-            trouble = self._repair(push)
+            assert push.seq is not None
+            trouble = self._repair(push.seq)
             if trouble is not None or self._syncing:
                 return trouble
-            seen = self.inbox.look_at(push, numbered=self._numbered)
+            seen = self.inbox.look_at(push.seq, said, numbered=self._numbered)
         if seen is Seen.REPEAT:
             self._fx.counters.duplicates_suppressed += 1
-            self._fx.notify(
-                ev.DuplicateSuppressed(msg_id=push.msg_id, from_user=push.from_user, seq=push.seq)
-            )
+            user, msg_id = getattr(push, "from_user", None), getattr(push, "msg_id", None)
+            self._fx.notify(ev.DuplicateSuppressed(msg_id=msg_id, from_user=user, seq=push.seq))
             return None
-        delivery = self.inbox.deliver(push, numbered=self._numbered)
-        self._fx.counters.received += 1
-        self._fx.notify(
-            ev.MessageReceived(
-                delivery=delivery,
-                content=push.content,
-                from_user=push.from_user,
-                session_id=push.session_id,
-                msg_id=push.msg_id,
-                message_type=push.message_type or "text",
-                timestamp=push.timestamp,
-                seq=push.seq,
-            )
-        )
+        delivery = self.inbox.new_delivery()
+        event = self._event(push, delivery)
+        message = event if isinstance(event, ev.MessageReceived) else None
+        self.inbox.deliver(delivery, push.seq, pair, message, numbered=self._numbered)
+        if event is None:
+            self.inbox.show(delivery, None)
+            return None
+        if message is not None:
+            self._fx.counters.received += 1
+        self._show(event, delivery)
         if self.inbox.waiting > self._most:
             self._drop_oldest()
         return None
+
+    def _own_copy(self, push: Push) -> bool:
+        """Has a device of this user sent it? A message to oneself is one that was received."""
+        me = self._config.user_id
+        return (
+            isinstance(push, ChatRedirectToUser)
+            and push.seq is not None
+            and push.from_user == me
+            and push.to_user not in (None, me)
+        )
+
+    @staticmethod
+    def _pair(push: Push) -> Pair | None:
+        """By which the server knows the push at a seq; also of an own copy."""
+        if not isinstance(push, ChatRedirectToUser):
+            return None
+        if push.from_user is None or push.msg_id is None:
+            return None
+        return push.from_user, push.msg_id
+
+    def _event(self, push: Push, delivery: int) -> ev.Event | None:
+        """What the application hears of a push; None: nothing."""
+        if isinstance(push, ReceiptPush):
+            return ev.ReceiptReceived(
+                msg_ids=tuple(push.msg_ids),
+                user=push.user,
+                status=push.status,
+                session_id=push.session_id,
+                timestamp=push.timestamp,
+            )
+        if isinstance(push, ReadSync):
+            return ev.ReadElsewhere(from_user=push.from_user, msg_id=push.msg_id)
+        if isinstance(push, Unknown):
+            return ev.UnknownMessage(kind=push.kind)
+        kind = push.message_type or "text"
+        if self._own_copy(push):
+            assert push.seq is not None and push.to_user is not None
+            if push.device_id == self._device_id:
+                return None
+            return ev.OwnMessage(
+                to_user=push.to_user,
+                content=push.content,
+                session_id=push.session_id,
+                msg_id=push.msg_id,
+                message_type=kind,
+                timestamp=push.timestamp,
+                seq=push.seq,
+            )
+        seq = push.seq if self._numbered else None
+        return ev.MessageReceived(
+            delivery=delivery,
+            content=push.content,
+            from_user=push.from_user,
+            session_id=push.session_id,
+            msg_id=push.msg_id,
+            message_type=kind,
+            timestamp=push.timestamp,
+            seq=seq,
+            redelivered=seq is not None and seq <= self.inbox.seen_before,
+        )
+
+    # ------------------------------------------------------------ what the application is told
+
+    def _show(self, event: ev.Event, delivery: int = 0) -> None:
+        """Tell, as soon as the journal lets us, and in the order of the mailbox."""
+        waits = False
+        if isinstance(event, ev.MessageReceived) and self._journaling.on:
+            waits = event.seq is not None and not event.redelivered
+        if waits or self._new or self._held:
+            self._new.append(Held(event, delivery, None if waits else 0))
+        else:
+            self._tell(event, delivery)
+
+    def settle(self) -> None:
+        """Have it noted what this step shows, and tell what may be told by now."""
+        if self._new:
+            if any(held.ticket is None for held in self._new):
+                ticket = self.inbox.offer()
+                for held in self._new:
+                    held.ticket = ticket
+            self._held.extend(self._new)
+            self._new.clear()
+        while self._held and (self._held[0].ticket or 0) <= self._journaling.written:
+            held = self._held.popleft()
+            self._tell(held.event, held.delivery)
+
+    def _tell(self, event: ev.Event, delivery: int) -> None:
+        told = event if delivery == 0 else self.inbox.show(delivery, event)
+        if told is not None:
+            self._fx.notify(told)
 
     def _drop_oldest(self) -> None:
         dropped = self.inbox.drop_oldest()
@@ -100,6 +241,32 @@ class Receiving:
             user, msg_id = entry.pair or (None, None)
             self._fx.notify(
                 ev.MessageDropped(delivery=delivery, from_user=user, msg_id=msg_id, seq=entry.seq)
+            )
+
+    def handled(self, delivery: int) -> None:
+        """The application is done with a delivery."""
+        self.inbox.handle(delivery)
+
+    def failed(self, delivery: int) -> None:
+        """The application has failed on a delivery: once more, unless that was enough."""
+        again = self.inbox.fail(delivery, self._config.handler_attempts)
+        if again is not None:
+            self._fx.notify(again)
+            return
+        message = self.inbox.handle(delivery)
+        if message is not None:
+            self._fx.notify(
+                ev.MessageUndeliverable(
+                    delivery=delivery,
+                    content=message.content,
+                    from_user=message.from_user,
+                    session_id=message.session_id,
+                    msg_id=message.msg_id,
+                    message_type=message.message_type,
+                    timestamp=message.timestamp,
+                    seq=message.seq,
+                    attempts=message.attempt,
+                )
             )
 
     @property
@@ -119,6 +286,24 @@ class Receiving:
         self._behind = behind
         return behind
 
+    # ------------------------------------------------------------ what the server is told
+
+    def acknowledge(self, *, at_once: bool = False) -> None:
+        """Tell the server how far the application is, not for every message alone."""
+        inbox = self.inbox
+        upto = inbox.to_acknowledge()
+        behind = upto - inbox.acked
+        if not self._numbered or behind <= 0:
+            return
+        if at_once or not inbox.unsettled or behind >= ACK_EVERY:
+            inbox.acked = upto
+            self._fx.say(ChatAck(seq=upto))
+            self._timers.cancel(Timer.ACK_OUT)
+        elif self._timers.get(Timer.ACK_OUT) is None:
+            self._timers.set(Timer.ACK_OUT, self._fx.now + ACK_DELAY)
+
+    # ------------------------------------------------------------ holes
+
     def synced(self, response: SyncResponse) -> None:
         """SYNC_RESPONSE came: the pushes go on behind the hole, or from the oldest held."""
         if not self._syncing:
@@ -133,21 +318,7 @@ class Receiving:
         self._hole = (self._hole[0], self._hole[1] + 1)
         return Trouble.HOLE
 
-    def acknowledge(self, *, at_once: bool = False) -> None:
-        """Tell the server how far the application is, not for every message alone."""
-        inbox = self.inbox
-        upto = min(inbox.handled, inbox.pushed)
-        behind = upto - inbox.acked
-        if not self._numbered or behind <= 0:
-            return
-        if at_once or not inbox.unsettled or behind >= ACK_EVERY:
-            inbox.acked = upto
-            self._fx.say(ChatAck(seq=upto))
-            self._timers.cancel(Timer.ACK_OUT)
-        elif self._timers.get(Timer.ACK_OUT) is None:
-            self._timers.set(Timer.ACK_OUT, self._fx.now + ACK_DELAY)
-
-    def _repair(self, push: ChatRedirectToUser) -> Trouble | None:
+    def _repair(self, seq: int) -> Trouble | None:
         """A hole: ask once; without progress reconnect; then go on without (section 2)."""
         if self._syncing:
             return None
@@ -162,11 +333,10 @@ class Receiving:
             return None
         if times == 2:
             return Trouble.HOLE
-        assert push.seq is not None
-        self.inbox.skip_to(push.seq)
-        self._fx.notify(ev.MessagesMayBeMissing(oldest=push.seq))
+        self.inbox.skip_to(seq)
+        self._show(ev.MessagesMayBeMissing(oldest=seq))
         return None
 
     def _reset(self, epoch: str, oldest: int) -> None:
         self.inbox.reset(epoch, oldest)
-        self._fx.notify(ev.MessagesMayBeMissing(oldest=oldest))
+        self._show(ev.MessagesMayBeMissing(oldest=oldest))

@@ -8,49 +8,34 @@ is sent again (at least once) or ends IN_DOUBT (at most once), as configured.
 
 from __future__ import annotations
 
-from .. import validation
-from ..config import ClientConfig
+import math
+
 from ..errors import IMError, IMErrorCode, LocalProtocolError
-from ..timers import Timers
 from ..wire import (
     Blame,
     ChatAnswer,
     ChatError,
     ChatSendResponse,
     ChatSendToOne,
+    MessageStatusResponse,
     Outcome,
+    ServerLimits,
+    StatusItem,
+    UserId,
     outcome,
 )
 from . import events as ev
 from .backoff import base_delay
-from .effects import Effects, Trouble
+from .effects import Trouble
+from .ends import Ends
 from .inputs import Send
-from .outgoing import Outbox, Outgoing
+from .journal import OutgoingRecord
+from .message import Outgoing
 from .timers import Timer
-from .turns import PRIORITIES
-
-#: A message that was the oldest unanswered at so many closes in a row is what the peer chokes on.
-POISON_AFTER = 3
 
 
-class Sending:
+class Sending(Ends):
     """The outgoing half of a client."""
-
-    def __init__(self, config: ClientConfig, fx: Effects, timers: Timers[Timer]) -> None:
-        self._config = config
-        self._fx = fx
-        self._timers = timers
-        self._highest_id = 0
-        self._online = False
-        self._window = self._most = min(config.in_flight, fx.dialect.in_flight or config.in_flight)
-        self._watched: tuple[int, int] | None = None
-        self._probed = False
-        self._poison: tuple[int, int] = (0, 0)
-        self.outbox = Outbox()
-        self.blocked = False
-        self.content_units = config.content_units
-        #: the server knows the identity of a send
-        self.idempotent = False
 
     # ------------------------------------------------------------ the application's wishes
 
@@ -60,36 +45,42 @@ class Sending:
         Raises:
             IMError: QUEUE_FULL, or MESSAGE_FORMAT_ERROR for a content, recipient or type that no
                 server takes.
-            LocalProtocolError: the ref is in use.
+            LocalProtocolError: the ref is in use, or the key for another message.
         """
-        if send.ref in self.outbox:
-            raise LocalProtocolError(f"Send: ref {send.ref} is in use")
-        if len(self.outbox) >= self._config.max_queue:
-            raise IMError(
+        if self._last_ref is not None and send.ref <= self._last_ref:
+            raise LocalProtocolError(
+                f"Send: refs rise where there is a journal; after {self._last_ref} came {send.ref}"
+            )
+        message = self.admission.look_at(send)
+        if message is None:
+            return
+        dropped = self.admission.make_room(message)
+        if dropped is None and not send.wait:
+            raise self.admission.full()
+        if self._last_ref is not None:
+            self._last_ref = send.ref
+        if message.key is not None:
+            self.recording.forget_old_keys()
+            self.keys.take(message.key, message.ref)
+        if message.expires_at is not None:
+            self.expiry.add(message.expires_at / 1000 - self._fx.wall_offset, message.ref)
+        if dropped is None:
+            self.admission.wait(message)
+            return
+        for other in dropped:
+            self._fail(
+                other,
+                "refused",
                 IMErrorCode.QUEUE_FULL,
-                f"{len(self.outbox)} messages wait already (max_queue); wait for some to end",
+                f"the outbox is full, and another message took its place "
+                f"(when_queue_full={self._config.when_queue_full!r})",
             )
-        try:
-            to_user = validation.user_id(send.to_user)
-            validation.message_type(send.message_type)
-            if send.priority not in PRIORITIES:
-                raise ValueError(f"priority is one of {', '.join(PRIORITIES)}")
-            if send.session_id is not None:
-                validation.session_id(send.session_id)
-            validation.content(send.content, self.content_units)
-        except ValueError as error:
-            raise IMError(IMErrorCode.MESSAGE_FORMAT_ERROR, str(error)) from None
-        self.outbox.add(
-            Outgoing(
-                ref=send.ref,
-                msg_id=self._draw_id(),
-                to_user=to_user,
-                content=send.content,
-                message_type=send.message_type,
-                session_id=send.session_id,
-                priority=send.priority,
-            )
-        )
+        self._admit(message)
+
+    def _admit(self, message: Outgoing) -> None:
+        message.msg_id = self._draw_id()
+        self.outbox.add(message)
+        self.recording.added(message)
 
     def cancel(self, ref: int) -> None:
         """Withdraw a message.
@@ -97,30 +88,72 @@ class Sending:
         Raises:
             LocalProtocolError: it has an end, or a transport had it.
         """
+        text = "withdrawn before it was sent"
+        if ref in self.admission.line:
+            self._fail_in_line(ref, "cancel", IMErrorCode.MESSAGE_CANCELLED, text)
+            return
         message = self.outbox.get(ref)
         if message is None:
             raise LocalProtocolError(f"Cancel: message {ref} is not pending")
         if message.state != "queued" or message.sends:
             raise LocalProtocolError(f"Cancel: message {ref} was given to a transport already")
-        self._fail(message, "cancel", IMErrorCode.MESSAGE_CANCELLED, "withdrawn before it was sent")
+        self._fail(message, "cancel", IMErrorCode.MESSAGE_CANCELLED, text)
+
+    def ref_of_key(self, key: str) -> int | None:
+        """The message that was sent with that key."""
+        return self.keys.ref_of(key, self._fx.wall_us // 1000)
+
+    def restored(self) -> list[OutgoingRecord]:
+        """What an earlier process has left, in the order of refs; [] after the first step."""
+        return list(self._left)
 
     # ------------------------------------------------------------ the link
 
     def online(
-        self, *, idempotent: bool, in_flight: int | None, content_units: int | None, last_id: int
+        self,
+        *,
+        idempotent: bool,
+        status: bool,
+        last_id: int,
+        limits: ServerLimits | None,
     ) -> None:
-        """Logged in to a server that is like this."""
+        """Logged in to a server that is like this: it knows the identity of a send, it can be asked
+        what became of one, it has these limits if it tells any."""
         self._online = True
         self.idempotent = idempotent
-        self._window = min(self._most, in_flight or self._most)
-        self.content_units = content_units or self._config.content_units
-        self._highest_id = max(self._highest_id, last_id)
+        self._window = min(self._most, limits.in_flight) if limits else self._most
+        units = limits.content_units if limits else self._config.content_units
+        self.admission.content_units = units
+        self.recording.highest_id = max(self.recording.highest_id, last_id)
         self.outbox.per_conversation = None if idempotent else 1
+        self._settle_unsure(limits, status=status and idempotent)
         self.outbox.wake(self._fx.now)  # rests that have ended meanwhile
         self.outbox.relist()
-        if not idempotent and not self._config.resend_when_unsure:
-            # they went to a server that knows the identity of a send; this one doesn't
-            self._end_in_doubt(self.outbox.all_unsure())
+
+    def _settle_unsure(self, limits: ServerLimits | None, *, status: bool) -> None:
+        """What of the messages that may have arrived is asked for, and what can't be known."""
+        self._end_in_doubt(self._strange)
+        self._strange = []
+        unsure = self.outbox.all_unsure()
+        remembered = limits.dedupe_seconds if limits else math.inf
+        config = self._config
+        if status:
+            # asked early, as what is not asked for may have to wait for its turn
+            asked = [m for m in unsure if m.of_before or self._age(m) > remembered / 2]
+            frame_bytes = (limits or ServerLimits()).frame_bytes
+            self.status.begin(asked, frame_bytes=frame_bytes)
+            self.outbox.hold(self.status.users)
+        elif self.idempotent:
+            self._end_in_doubt([m for m in unsure if self._age(m) > remembered])
+        else:
+            enough = config.max_sends if config.resend_when_unsure else 0
+            self._end_in_doubt([m for m in unsure if m.unsure_sends >= enough])
+
+    def _age(self, message: Outgoing) -> float:
+        """Seconds since it was first handed over, by the clock that says more."""
+        fx, first_at = self._fx, message.first_at
+        by_wall = fx.wall_us / 1_000_000 - (message.handed_at or 0) / 1000
+        return by_wall if first_at is None else max(by_wall, fx.now - first_at)
 
     def offline(self, blame: Blame) -> None:
         """The link is gone. What was unanswered goes out again, or ends."""
@@ -129,35 +162,59 @@ class Sending:
         self._online = False
         self._watched = None
         self._timers.cancel(Timer.ACK, Timer.RETRY)
+        self.status.stop()
+        self.outbox.hold(set())
         self._blame(blame)
         if not self.idempotent:
             self._doubt()
         self.outbox.link_lost()
 
     def pump(self) -> None:
-        """Hand over what may go, and keep the deadlines of what is out."""
-        if not self._online:
-            return
+        """At the end of each step: let messages expire, come in, be written down and go out as far
+        as they may, and keep the deadlines of all that."""
+        fx, outbox = self._fx, self.outbox
+        self._left = []
+        for ref in self.expiry.due(fx.now):
+            self._expire(ref)
+        while self.admission.line and (message := self.admission.next_in_line()):
+            self._admit(message)
+        going = self._online and not self.blocked
+        if going:
+            self.status.pump()
+            while message := outbox.take(window=self._window):
+                self.recording.turn_has_come(message, unsure=not self.idempotent)
+        self.recording.pump()
+        if going and (ready := outbox.to_hand_over()):
+            self._hand_over(ready)
+        if self._online:
+            self._watch()
+        self.admission.tell()
+        self.expiry.watch(self._expires)
+
+    def _hand_over(self, ready: list[Outgoing]) -> None:
+        """Whose turn has come goes, if the journal has what it has to have first; nobody overtakes
+        another of the same conversation."""
         fx = self._fx
-        if not self.blocked:
-            while message := self.outbox.take(fx.now, window=self._window):
-                fx.counters.retransmitted += message.sends > 1
-                message.unsure_sends += not self.idempotent
-                fx.say(
-                    ChatSendToOne.model_construct(
-                        msg_id=message.msg_id,
-                        to_user=message.to_user,
-                        content=message.content,
-                        session_id=message.session_id,
-                        message_type=message.message_type,
-                    )
+        waits: set[UserId] = set()
+        for message in ready:
+            if message.to_user in waits or not self.recording.may_go(message):
+                waits.add(message.to_user)
+                continue
+            self.outbox.hand_over(message, fx.now)
+            fx.counters.retransmitted += message.sends > 1
+            message.unsure_sends += not self.idempotent
+            fx.say(
+                ChatSendToOne.model_construct(
+                    msg_id=message.msg_id,
+                    to_user=message.to_user,
+                    content=message.content,
+                    session_id=message.session_id,
+                    message_type=message.message_type,
                 )
-                fx.notify(
-                    ev.MessageHandedOver(
-                        ref=message.ref, msg_id=message.msg_id, sends=message.sends
-                    )
-                )
-        self._watch()
+            )
+            fx.notify(
+                ev.MessageHandedOver(ref=message.ref, msg_id=message.msg_id, sends=message.sends)
+            )
 
     def ack_overdue(self, probe_timeout: float, *, late: bool) -> Trouble:
         """The oldest message is unanswered for too long: probe first, then drop the link.
@@ -169,6 +226,10 @@ class Sending:
             self._timers.set(Timer.ACK, self._fx.now + probe_timeout)
             return Trouble.PROBE
         return Trouble.UNANSWERED
+
+    def status_overdue(self, probe_timeout: float, *, late: bool) -> Trouble:
+        """The server has not said what became of messages: as with the answer to one."""
+        return self.status.overdue(probe_timeout, late=late)
 
     def retry_due(self) -> None:
         """A conversation that rested after a server error may go on."""
@@ -222,6 +283,17 @@ class Sending:
         )
         return None
 
+    def told_status(self, response: MessageStatusResponse) -> None:
+        """MESSAGE_STATUS_RESPONSE came: what was unsure is settled, and its conversations go on."""
+        for message, item in self.status.answered(response):
+            if item is None or item.status == "forgotten":
+                self._end_in_doubt([message])
+            elif item.status == "never":
+                message.unsure = message.of_before = False
+            else:
+                self._accept(message, item)
+        self.outbox.hold(self.status.users)
+
     def _settle(
         self,
         message: Outgoing,
@@ -254,10 +326,12 @@ class Sending:
             self._fail(message, "refused", error, "the server refused it", code, words)
         return None
 
-    def _accept(self, message: Outgoing, response: ChatSendResponse | None) -> None:
-        self.outbox.finish(message, "acked")
+    def _accept(self, message: Outgoing, response: ChatSendResponse | StatusItem | None) -> None:
+        self.outbox.finish(message, "acked" if message.state == "in_flight" else "found")
         self._fx.counters.accepted += 1
-        session = response.session_id if response else None
+        session = response.session_id if isinstance(response, ChatSendResponse) else None
+        timestamp = response.timestamp if response else None
+        self.recording.accepted(message, timestamp)
         self._fx.notify(
             ev.MessageAccepted(
                 ref=message.ref,
@@ -265,79 +339,8 @@ class Sending:
                 to_user=message.to_user,
                 content=message.content,
                 session_id=session if session is not None else message.session_id,
-                timestamp=response.timestamp if response else None,
+                timestamp=timestamp,
                 sends=message.sends,
-            )
-        )
-
-    # ------------------------------------------------------------ ends without an answer
-
-    def _blame(self, blame: Blame) -> None:
-        """An end of the link may be a message's fault (protocol.md section 2, "Closes")."""
-        oldest = self.outbox.oldest
-        if blame is not Blame.OLDEST or oldest is None:
-            self._poison = (0, 0)
-        if oldest is None:
-            return
-        if blame is Blame.LARGEST:
-            largest = max(self.outbox.all_unanswered(), key=lambda m: len(m.content.encode()))
-            self._fail(
-                largest,
-                "refused",
-                IMErrorCode.MESSAGE_SEND_FAILED,
-                "the server closed the connection because a message was too big; this was the "
-                "largest",
-                1009,
-            )
-        elif blame is Blame.OLDEST:
-            ref, count = self._poison
-            count = count + 1 if ref == oldest.ref else 1
-            self._poison = (oldest.ref, count)
-            if count >= POISON_AFTER:
-                self._poison = (0, 0)
-                self._fail(
-                    oldest,
-                    "refused",
-                    IMErrorCode.MESSAGE_SEND_FAILED,
-                    f"the server closed the connection {count} times in a row over it",
-                )
-
-    def _doubt(self) -> None:
-        config = self._config
-        self._end_in_doubt(
-            [
-                message
-                for message in self.outbox.all_unanswered()
-                if not config.resend_when_unsure or message.unsure_sends >= config.max_sends
-            ]
-        )
-
-    def _end_in_doubt(self, messages: list[Outgoing]) -> None:
-        for message in messages:
-            self._fail(
-                message,
-                "certainty_lost",
-                IMErrorCode.IN_DOUBT,
-                "the link was lost before the server answered; it may or may not have arrived",
-            )
-
-    def _fail(
-        self,
-        message: Outgoing,
-        event: str,
-        code: IMErrorCode,
-        text: str,
-        server_code: int | None = None,
-        words: str | None = None,
-    ) -> None:
-        self.outbox.finish(message, event)
-        self._fx.notify(
-            ev.MessageFailed(
-                ref=message.ref,
-                msg_id=message.msg_id,
-                to_user=message.to_user,
-                content=message.content,
-                error=IMError(code, text, server_code=server_code, server_text=words),
             )
         )
 
@@ -345,8 +348,9 @@ class Sending:
 
     def _draw_id(self) -> int:
         """Microseconds of wall clock, but always above the last (section 2, "Identity")."""
-        self._highest_id = max(self._fx.wall_us, self._highest_id + 1)
-        return self._highest_id
+        recording = self.recording
+        recording.highest_id = max(self._fx.wall_us, recording.highest_id + 1)
+        return recording.highest_id
 
     def _watch(self) -> None:
         oldest = self.outbox.oldest

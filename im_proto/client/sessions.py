@@ -1,26 +1,27 @@
-"""Calls about sessions over HTTP: what is asked, what an answer means, what is tried again
+"""Calls about sessions: which way they go, what an answer leads to, what is tried again
 (protocol.md section 3).
 
-They need a token and no WebSocket. `Sessions` decides; the core carries out, and gets a token for
-it where none is held.
+They go over the WebSocket where the server takes them there, and wait for it while it is lost; else
+over HTTP, which needs a token and no connection. `Sessions` decides; the core carries out, and gets
+a token for it where none is held.
 """
 
 from __future__ import annotations
 
 import random
-from collections import OrderedDict
-from dataclasses import dataclass, field
 from typing import Final
 
 from ..config import ClientConfig
 from ..errors import IMError, IMErrorCode, LocalProtocolError, printable
 from ..timers import GRACE, Timers
+from ..wire import SessionResponse
 from ..wire.session import (
     ACTIVE,
     Answer,
     BadAnswer,
     SessionOp,
     SessionVO,
+    read_history,
     read_session,
     read_sessions,
 )
@@ -28,51 +29,20 @@ from . import actions as act
 from . import events as ev
 from . import inputs as inp
 from .backoff import Backoff
-from .effects import Effects
+from .calling import Call
+from .effects import Effects, Trouble
 from .login import Login
-from .session_http import Kind, checked, fits_a_header, is_404, refusal, request, server_error, sort
+from .session_cache import SessionCache
+from .session_calls import Kind, Reply, checked, over_link, read_response, refusal, server_error
+from .session_http import fits_a_header, read_reply, request
 from .timers import Timer
 
 #: Calls under way at a time; one more fails with QUEUE_FULL.
 MAX_CALLS: Final = 64
-#: Sessions that are remembered; the one told longest ago goes first.
-MAX_CACHED: Final = 1000
-#: What may be asked twice without harm, so what is tried again (protocol.md section 3).
-REPEATABLE: Final = frozenset({SessionOp.GET, SessionOp.START_CHAT})
-
-
-@dataclass(slots=True)
-class _Call:
-    """One call, from the application's wish to its end, over any number of requests."""
-
-    wish: inp.SessionCall
-    #: who waits for it
-    refs: list[int]
-    deadline: float
-    backoff: Backoff
-    #: what is asked at present, on the way to what is wished
-    doing: SessionOp
-    session_id: int | None
-    #: of the CallHttp that is out; 0: none is
-    request: int = 0
-    #: when to try again
-    retry_at: float | None = None
-    #: why the last try has failed, in words
-    trouble: str = ""
-    #: of the last request
-    token: str | None = field(default=None, repr=False)
-    #: the server has refused `token`, and another is awaited
-    refused: bool = False
-    #: that was done once, and is not done again
-    renewed: bool = False
-
-    @property
-    def waits_for_token(self) -> bool:
-        return not self.request and self.retry_at is None
 
 
 class Sessions:
-    """The calls under way, and the sessions that are known.
+    """The calls under way, and (`cache`) the sessions that are known.
 
     Args:
         config: where to ask.
@@ -95,25 +65,36 @@ class Sessions:
         self._fx = fx
         self._timers = timers
         self._rng = rng
-        self._calls: dict[inp.SessionCall, _Call] = {}
+        self._calls: dict[inp.SessionCall, Call] = {}
         self._requests = 0
-        self._known: OrderedDict[int, SessionVO] = OrderedDict()
+        self.cache = SessionCache()
+        #: calls go over the present link
+        self._online = False
+        #: … and will over the next one, as far as we know
+        self._takes_calls = False
 
-    # ------------------------------------------------------------ what is known
+    # ------------------------------------------------------------ the link
 
-    def cached(self, session_id: int) -> SessionVO | None:
-        """The session as the server told it last."""
-        return self._known.get(session_id)
+    def online(self, *, granted: bool) -> None:
+        """Logged in; `granted`: the server takes calls over this link."""
+        self._online = self._takes_calls = granted
 
-    def all_cached(self) -> list[SessionVO]:
-        """All of them, the one told last at the end."""
-        return list(self._known.values())
+    def offline(self) -> None:
+        """The link is gone: what was out on it goes again over the next one."""
+        self._online = False
+        for call in self._calls.values():
+            if call.linked and call.request:
+                call.request, call.unsure = 0, True
+                call.trouble = "the connection was lost before the answer"
 
-    def _keep(self, session: SessionVO) -> None:
-        self._known[session.id] = session
-        self._known.move_to_end(session.id)
-        if len(self._known) > MAX_CACHED:
-            self._known.popitem(last=False)
+    def takes_link(self, *, link_wanted: bool) -> bool:
+        """Does a call go over the WebSocket, now or when there is one again?"""
+        return self._online or (self._takes_calls and link_wanted)
+
+    @property
+    def awaited(self) -> bool:
+        """An answer is awaited over the link."""
+        return any(call.linked and call.request for call in self._calls.values())
 
     # ------------------------------------------------------------ in
 
@@ -138,7 +119,7 @@ class Sessions:
             raise IMError(
                 IMErrorCode.QUEUE_FULL, f"{MAX_CALLS} calls about sessions are under way already"
             )
-        self._calls[key] = _Call(
+        self._calls[key] = Call(
             wish=key,
             refs=[wish.ref],
             deadline=self._fx.now + self._config.http.timeout,
@@ -148,34 +129,54 @@ class Sessions:
         )
         self._arm()
 
+    def responded(self, response: SessionResponse) -> Trouble | None:
+        """SESSION_RESPONSE came; a stale one changes nothing."""
+        for call in self._calls.values():
+            if call.linked and call.request and str(call.request) == response.id:
+                return self._took(call, read_response(response))
+        return None
+
     def answered(self, answered: inp.HttpAnswered) -> None:
-        """An answer came in; a stale one changes nothing."""
+        """An answer came over HTTP; a stale one changes nothing."""
         call = self._of(answered.request)
         if call is None:
             return
-        call.request = 0
         try:
-            kind, answer = sort(answered)
-            if kind is Kind.SUCCESS:
-                assert answer is not None
-                self._succeeded(call, answer)
-                return
+            reply = read_reply(answered)
         except BadAnswer as bad:
-            text = f"the server's answer can't be read: {bad}"
-            self._fail(call, server_error(IMErrorCode.SERVER_ERROR, text, answered, None))
-            return
-        if kind is Kind.AUTH:
-            self._token_refused(call, answered, answer)
-        elif call.doing is SessionOp.START_CHAT and is_404(answered, answer):
+            call.request = 0
+            reply = Reply(kind=Kind.REFUSED, answer=None, status=answered.status)
+            self._unreadable(call, bad, reply)
+        else:
+            self._took(call, reply)
+
+    def _took(self, call: Call, reply: Reply) -> Trouble | None:
+        call.request, call.unsure = 0, False
+        kind = reply.kind
+        if kind is Kind.SUCCESS:
+            assert reply.answer is not None
+            try:
+                self._succeeded(call, reply.answer)
+            except BadAnswer as bad:
+                self._unreadable(call, bad, reply)
+        elif kind is Kind.AUTH:
+            return self._token_refused(call, reply)
+        elif call.doing is SessionOp.START_CHAT and reply.is_404:
             call.doing = SessionOp.GET
         elif kind is Kind.ABSENT and call.doing is SessionOp.GET:
             self._absent(call)
         elif kind is Kind.FAILED:
-            text = "the server failed"
-            error = server_error(IMErrorCode.SERVER_ERROR, text, answered, answer, retryable=True)
-            self._try_again(call, error, answered.retry_after)
+            error = server_error(
+                IMErrorCode.SERVER_ERROR, "the server failed", reply, retryable=True
+            )
+            self._try_again(call, error, reply.retry_after)
         else:
-            self._fail(call, refusal(call.doing, kind, answered, answer))
+            self._fail(call, refusal(call.doing, reply))
+        return None
+
+    def _unreadable(self, call: Call, bad: BadAnswer, reply: Reply) -> None:
+        text = f"the server's answer can't be read: {bad}"
+        self._fail(call, server_error(IMErrorCode.SERVER_ERROR, text, reply))
 
     def failed(self, failed: inp.HttpFailed) -> None:
         """There is no answer; a stale one changes nothing."""
@@ -184,9 +185,7 @@ class Sessions:
             return
         call.request = 0
         why = printable(failed.reason) or "no answer"
-        if call.doing not in REPEATABLE:
-            why = f"nobody knows whether the server has done it: {why}"
-        self._try_again(call, IMError(IMErrorCode.NETWORK_ERROR, why), None)
+        self._try_again(call, call.lost(why), None)
 
     def token_ready(self) -> None:
         """The token function has answered: whoever waited for that goes on, with whatever it is."""
@@ -195,7 +194,7 @@ class Sessions:
 
     def token_failed(self, error: IMError) -> None:
         """There is no token: whoever waited for one can't go on."""
-        for call in self._waiting():
+        for call in [call for call in self._calls.values() if call.wants_token]:
             self._fail(call, error)
 
     def end(self, error: IMError) -> None:
@@ -235,25 +234,48 @@ class Sessions:
 
     # ------------------------------------------------------------ out
 
-    def pump(self) -> bool:
-        """Send what may go. Is a token wanted for the rest?"""
-        wanted = False
-        for call in self._waiting():
-            if self._login.token is None or (call.refused and call.token == self._login.token):
-                wanted = True
+    def pump(self, *, link_wanted: bool) -> bool:
+        """Send what may go. Is a token wanted for the rest?
+
+        Args:
+            link_wanted: there is a link, or will be one if all goes well.
+        """
+        waits_for_link = self.takes_link(link_wanted=link_wanted)
+        for call in [call for call in self._calls.values() if call.ready]:
+            token = self._login.token
+            call.wants_token = False
+            if self._online:
+                self._say(call)
+            elif waits_for_link:
+                continue
+            elif call.unsure and call.doing is SessionOp.CREATE:
+                call.linked = False
+                self._fail(call, call.lost(call.trouble))
+            elif token is None or (call.refused and call.token == token):
+                call.wants_token = True
             else:
-                self._send(call, self._login.token)
-        return wanted
+                self._send(call, token)
+        return any(call.wants_token for call in self._calls.values())
 
-    def _waiting(self) -> list[_Call]:
-        return [call for call in self._calls.values() if call.waits_for_token]
+    def _say(self, call: Call) -> None:
+        self._requests += 1
+        call.request, call.linked = self._requests, True
+        self._fx.say(
+            over_link(
+                call.doing,
+                call.wish,
+                session_id=call.session_id,
+                user_id=self._config.user_id,
+                number=call.request,
+            )
+        )
 
-    def _send(self, call: _Call, token: str) -> None:
+    def _send(self, call: Call, token: str) -> None:
         if not fits_a_header(token):
             text = "the token is none that an HTTP header can hold: printable ASCII, trimmed"
             self._fail(call, IMError(IMErrorCode.TOKEN_INVALID, text, terminal=False))
             return
-        call.token, call.refused = token, False
+        call.token, call.refused, call.linked = token, False, False
         self._requests += 1
         call.request = self._requests
         self._fx.do(
@@ -270,9 +292,15 @@ class Sessions:
 
     # ------------------------------------------------------------ what an answer leads to
 
-    def _succeeded(self, call: _Call, answer: Answer) -> None:
+    def _succeeded(self, call: Call, answer: Answer) -> None:
         if call.doing is SessionOp.GET_CURRENT:
             self._done(call, read_sessions(answer.data))
+            return
+        if call.doing is SessionOp.HISTORY:
+            page = read_history(answer.data, call.wish.page_size)
+            self._forget(call)
+            for ref in call.refs:
+                self._fx.notify(ev.HistoryFetched(ref=ref, page=page))
             return
         told = read_session(answer.data)
         if isinstance(told, SessionVO):
@@ -289,11 +317,11 @@ class Sessions:
         else:
             raise BadAnswer("data: there is no session in it")
 
-    def _absent(self, call: _Call) -> None:
+    def _absent(self, call: Call) -> None:
         """GET found nothing."""
         if call.wish.op is SessionOp.GET:
             if call.session_id is not None:
-                self._known.pop(call.session_id, None)
+                self.cache.drop(call.session_id)
             self._done(call, [])
         elif call.session_id is None:
             call.doing = SessionOp.CREATE
@@ -302,21 +330,21 @@ class Sessions:
             self._fail(call, IMError(IMErrorCode.SESSION_NOT_FOUND, text))
 
     @staticmethod
-    def _falls_back(call: _Call) -> bool:
+    def _falls_back(call: Call) -> bool:
         """Does it do in two steps what startChat does in one?"""
         return call.wish.op is SessionOp.START_CHAT and call.session_id is None
 
-    def _token_refused(
-        self, call: _Call, answered: inp.HttpAnswered, answer: Answer | None
-    ) -> None:
-        if self._login.fetches and not call.renewed:
-            call.renewed = call.refused = True
-            return
+    def _token_refused(self, call: Call, reply: Reply) -> Trouble | None:
+        if not call.renewed and (reply.over_link or self._login.fetches):
+            call.renewed = True
+            call.refused = not reply.over_link
+            return Trouble.LOGIN_GONE if reply.over_link else None
         text = "the server refused the token"
-        self._fail(call, server_error(IMErrorCode.TOKEN_INVALID, text, answered, answer))
+        self._fail(call, server_error(IMErrorCode.TOKEN_INVALID, text, reply))
+        return None
 
-    def _try_again(self, call: _Call, error: IMError, retry_after: float | None) -> None:
-        if call.doing in REPEATABLE:
+    def _try_again(self, call: Call, error: IMError, retry_after: float | None) -> None:
+        if call.repeatable:
             at = self._fx.now + call.backoff.next_delay(self._rng, retry_after)
             if at < call.deadline:
                 call.retry_at, call.trouble = at, error.text
@@ -326,15 +354,15 @@ class Sessions:
 
     # ------------------------------------------------------------ the end of a call
 
-    def _done(self, call: _Call, sessions: list[SessionVO]) -> None:
+    def _done(self, call: Call, sessions: list[SessionVO]) -> None:
         for session in sessions:
-            self._keep(session)
+            self.cache.keep(session)
         self._forget(call)
         for ref in call.refs:
             self._fx.notify(ev.SessionFetched(ref=ref, sessions=tuple(sessions)))
 
-    def _fail(self, call: _Call, error: IMError) -> None:
-        if call.wish.op is not SessionOp.GET and call.session_id is not None:
+    def _fail(self, call: Call, error: IMError) -> None:
+        if call.wish.session_id is None and call.session_id is not None:
             error = IMError(
                 error.code,
                 f"session {call.session_id} was made, but not told of: {error.text}",
@@ -347,14 +375,14 @@ class Sessions:
         for ref in call.refs:
             self._fx.notify(ev.SessionFailed(ref=ref, error=error))
 
-    def _forget(self, call: _Call) -> None:
-        if call.request:
+    def _forget(self, call: Call) -> None:
+        if call.request and not call.linked:
             self._fx.do(act.CancelHttp(request=call.request))
         del self._calls[call.wish]
         self._arm()
 
-    def _of(self, request: int) -> _Call | None:
+    def _of(self, request: int) -> Call | None:
         for call in self._calls.values():
-            if call.request == request and request:
+            if call.request == request and request and not call.linked:
                 return call
         return None

@@ -166,6 +166,8 @@ class Explorer:
         self.log.append(repr(actions))
         if isinstance(event, inp.Send):
             self.sent.add(event.ref)
+            if event.key is not None and core.ref_of_key(event.key) != event.ref:
+                self.ended[event.ref] = len(self.history)  # it is another one
         self._check_writes(event, actions)
         self._check_events(actions)
         self._check_state()
@@ -229,8 +231,15 @@ class Explorer:
         assert all(a <= b for a, b in zip(self._counters, now, strict=True)), "a counter went back"
         self._counters = now
         outbox, config = core.sending.outbox, core.config
+        line = core.sending.admission.line
         pending = {ref for ref in self.sent if ref in outbox}
-        assert pending | set(self.ended) == self.sent
+        assert pending | set(self.ended) | set(line) == self.sent
+        assert not pending & set(line)
+        assert not line or len(outbox)
+        assert outbox.bytes == sum(outbox[ref].size for ref in pending)
+        assert outbox.bytes <= config.max_queue_bytes
+        untouched = {message.ref for message in outbox.untouched(PRIORITIES)}
+        assert untouched == {ref for ref in pending if outbox[ref].handed_at is None}
         assert not pending & set(self.ended)
         assert len(outbox) == len(pending) <= config.max_queue
         assert outbox.in_flight <= config.in_flight
@@ -296,6 +305,9 @@ OPS: tuple[Callable[[Explorer, int, int], inp.CoreInput | None], ...] = (
             to_user=2 + n % 3,
             content=CONTENTS[m % 8],
             priority=PRIORITIES[(n + m) % 3],
+            key=f"k{m % 3}" if n % 13 == 5 else None,
+            ttl=(None, None, None, 0.5, 20.0)[(n + m) % 5],
+            wait=m % 7 == 0,
         )
     ]
     * 4,
@@ -354,7 +366,10 @@ CONFIGS = (
     make_config(resend_when_unsure=False, max_sends=2, heartbeat={"interval": 3, "max_missed": 1}),
     make_config(extensions=False, reconnect={"max_retries": 0, "stable_after": 0}, max_queue=12),
     make_config(max_unhandled=1, max_queue=1, sleep_watch=1.0),
-    make_config(max_unhandled=3, when_full="drop_oldest", sleep_watch=7.0),
+    make_config(
+        max_unhandled=3, when_full="drop_oldest", sleep_watch=7.0, when_queue_full="drop_oldest"
+    ),
+    make_config(max_queue=5, when_queue_full="drop_lowest_priority", keys_kept=30.0, in_flight=2),
 )
 
 

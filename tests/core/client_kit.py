@@ -215,7 +215,8 @@ class Driver:
             if isinstance(action, act.SendText):
                 frame = json.loads(action.text)
                 for envelope in frame if isinstance(frame, list) else [frame]:
-                    message = json.loads(envelope["message"])
+                    message = envelope["message"]
+                    message = json.loads(message) if isinstance(message, str) else message
                     if kind is None:
                         messages.append(message | {"type": envelope["type"]})
                     elif envelope["type"] == kind:

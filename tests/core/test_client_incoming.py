@@ -193,6 +193,14 @@ def test_a_reset_tells_that_messages_may_be_missing_and_starts_at_the_oldest() -
     assert not d.said("SYNC_REQUEST")
 
 
+def test_a_mailbox_that_does_not_say_where_it_begins_is_not_resumed_before_its_first_push() -> None:
+    d = Driver().login_ours().push(1).handle(1).lose()
+    d.login_ours(epoch="e2", seq=None).lose().forget().link()
+    assert resume(d) is None
+    d.login_ours(epoch="e2", seq=None).push(42).handle(2).lose().link()
+    assert resume(d) == {"epoch": "e2", "seq": 42, "fromUser": 2, "msgId": 42}
+
+
 def test_deliveries_of_an_old_epoch_move_no_cursor() -> None:
     d = Driver().login_ours(seq=29).push(30).push(31).push(32).lose()
     d.forget().login_ours(resume="reset", epoch="e2", oldest=10, seq=9)
@@ -308,6 +316,7 @@ def test_numbers_that_were_not_granted_on_this_link_mean_nothing() -> None:
     d = Driver().login_ours().push(1).push(2).lose()
     d.login().push(1, "new", msgId=50).push(40, "newer", msgId=51)
     assert d.received() == ["hi", "hi", "new", "newer"]
+    assert [event.seq for event in d.of(ev.MessageReceived)] == [1, 2, None, None]
     assert d.status == "AUTHENTICATED"
     assert len(d.said("SYNC_REQUEST")) == 0
     d.handle(1, 2, 3, 4)

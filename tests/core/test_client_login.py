@@ -9,6 +9,7 @@ from im_proto.client import actions as act
 from im_proto.client import events as ev
 from im_proto.client import inputs as inp
 from im_proto.errors import LocalProtocolError
+from im_proto.wire.session import SessionOp
 
 BARE = {"accessToken": "t0"}
 
@@ -24,7 +25,17 @@ def test_a_log_in_asks_for_what_the_project_adds() -> None:
     request = asked(Driver().link())[0]
     assert request["accessToken"] == "t0"
     assert request["userId"] == 1
-    assert request["capabilities"] == ["seq", "batch"]
+    assert request["capabilities"] == [
+        "seq",
+        "batch",
+        "status",
+        "receipts",
+        "typing",
+        "presence",
+        "refresh",
+        "sessions",
+        "inline",
+    ]
     assert request["deviceId"]
     assert "resume" not in request
 
@@ -55,13 +66,21 @@ def test_a_device_keeps_its_name_for_the_life_of_the_client() -> None:
 
 
 def test_what_was_not_granted_is_not_used() -> None:
-    d = Driver().login(deviceId="somebody-else", capabilities=["typing"], epoch="e1", seq=0)
+    d = Driver().login(
+        deviceId="somebody-else", capabilities=["telepathy"], epoch="e1", seq=0, expiresIn=60
+    )
     assert d.core.capabilities == frozenset()
     assert d.core.guarantee == "at-least-once"
     d.push(1).push(9).handle(1, 2)
     assert not d.said("CHAT_ACK_REQUEST")
     assert not d.said("SYNC_REQUEST")
     assert len(d.received()) == 2
+    d.do(inp.UpdateToken(token="t1"))
+    d.do(inp.SessionCall(ref=1, op=SessionOp.GET, session_id=7))
+    d.do(inp.SetTyping(to_user=2))
+    d.pass_time(60)
+    assert {m["type"] for m in d.said()} == {"AUTH_REQUEST", "HEARTBEAT_REQUEST"}
+    assert len(asked(d)) == 1
 
 
 def test_the_guarantee_is_told_when_it_changes_and_only_then() -> None:
@@ -352,6 +371,42 @@ def test_a_new_token_is_used_for_the_next_log_in_and_disturbs_nothing_now() -> N
     assert d.actions == []
     d.lose().link()
     assert asked(d)[0]["accessToken"] == "t1"
+
+
+@pytest.mark.parametrize("source", ["t0", str])
+def test_a_token_that_came_meanwhile_takes_the_place_of_a_refused_one(source: object) -> None:
+    refused = Driver(token=source).link()
+    refused.do(inp.UpdateToken(token="t1"))
+    refused.refuse(40101)
+    expired = Driver(token=source).login()
+    expired.do(inp.UpdateToken(token="t1"))
+    expired.close(4003)
+    for d in (refused, expired):
+        assert d.core.reconnect == "waiting"
+        assert d.of(ev.ErrorOccurred)[-1].another_way
+        d.forget()
+        if d is refused:
+            d.lose()
+        d.link()
+        assert asked(d)[0]["accessToken"] == "t1"
+        assert not d.of(act.FetchToken)
+        d.frame("AUTH_RESPONSE", code=0).lose()
+        assert not d.of(ev.ErrorOccurred)[-1].another_way
+        if source == "t0":  # that one is refused like any other
+            assert d.link().refuse(40101).core.reconnect == "halted"
+
+
+def test_a_newer_token_has_its_own_chance_when_the_log_in_is_gone() -> None:
+    d = Driver().login()
+    d.do(inp.UpdateToken(token="t1"))
+    ref = d.send()
+    for token in ("t1", "t1"):  # the newer one, and then once more
+        d.answer(ref, 40100)
+        assert d.core.reconnect == "waiting"
+        d.forget().lose().login()
+        assert asked(d)[0]["accessToken"] == token
+    d.answer(ref, 40100)
+    assert d.core.reconnect == "halted"
 
 
 # ---------------------------------------------------------------- the log-in is gone

@@ -31,7 +31,8 @@ def refused(d: Driver, **send: object) -> str:
 def test_what_is_sent_offline_waits_and_goes_out_at_the_log_in() -> None:
     d = Driver()
     refs = [d.send(c) for c in "abc"]
-    assert d.actions == []
+    assert [event.ref for event in d.of(ev.MessageQueued)] == refs
+    assert len(d.actions) == len(refs)
     d.link()
     assert d.chats() == []
     d.login_ours()

@@ -16,8 +16,9 @@ from core.client_kit import Driver
 from im_proto.client import actions as act
 from im_proto.client import events as ev
 from im_proto.client import inputs as inp
+from im_proto.client.session_cache import MAX_CACHED
 from im_proto.client.session_http import MAX_BODY
-from im_proto.client.sessions import MAX_CACHED, MAX_CALLS
+from im_proto.client.sessions import MAX_CALLS
 from im_proto.client.timers import Timer
 from im_proto.errors import IMError, IMErrorCode, LocalProtocolError
 from im_proto.wire.session import SessionOp, SessionVO
@@ -95,7 +96,8 @@ class Http(Driver):
 
     def ended(self) -> list[int]:
         """The refs that have an end, in order."""
-        return [e.ref for e in self.events() if isinstance(e, ev.SessionFetched | ev.SessionFailed)]
+        ends = ev.SessionFetched | ev.HistoryFetched | ev.SessionFailed
+        return [e.ref for e in self.events() if isinstance(e, ends)]
 
 
 # ---------------------------------------------------------------- what is asked
@@ -280,10 +282,10 @@ def test_what_the_server_knows_no_more_leaves_the_cache() -> None:
     d = Http()
     d.get(77)
     d.reply(data=VO)
-    assert d.core.sessions.cached(77) is not None
+    assert d.core.sessions.cache.get(77) is not None
     d.get(77)
     d.reply(40400)
-    assert d.core.sessions.cached(77) is None
+    assert d.core.sessions.cache.get(77) is None
 
 
 @pytest.mark.parametrize(
@@ -596,7 +598,7 @@ def test_stale_answers_change_nothing() -> None:
     d.reply(data=VO)
     d.reply(data=VO | {"id": 1})
     assert [s.id for s in d.result(ref)] == [77]
-    assert d.core.sessions.cached(1) is None
+    assert d.core.sessions.cache.get(1) is None
 
 
 # ---------------------------------------------------------------- sharing and bounds
@@ -632,19 +634,19 @@ def test_the_cache_is_bounded_and_keeps_what_was_told_last() -> None:
     d = Http()
     d.get(77)
     d.reply(data=VO)
-    assert d.core.sessions.all_cached() == [d.core.sessions.cached(77)]
+    assert d.core.sessions.cache.all() == [d.core.sessions.cache.get(77)]
     d.ask(SessionOp.GET_CURRENT)
     d.reply(data=[VO | {"id": n + 1000} for n in range(MAX_CACHED - 1)])
-    assert d.core.sessions.cached(77) is not None
+    assert d.core.sessions.cache.get(77) is not None
     d.get(77)
     d.reply(data=VO | {"sessionStatus": 2, "expireTime": "x"})
     d.ask(SessionOp.GET_CURRENT)
     d.reply(data=[VO | {"id": 5000}])
-    cached = d.core.sessions.cached(77)
+    cached = d.core.sessions.cache.get(77)
     assert cached is not None
     assert (cached.session_status, cached.expire_time) == (2, "x")
-    assert d.core.sessions.cached(1000) is None
-    assert len(d.core.sessions.all_cached()) == MAX_CACHED
+    assert d.core.sessions.cache.get(1000) is None
+    assert len(d.core.sessions.cache.all()) == MAX_CACHED
 
 
 # ---------------------------------------------------------------- the token
@@ -841,8 +843,8 @@ def test_a_core_with_calls_under_way_can_be_copied_and_pickled() -> None:
         assert any(
             isinstance(a, act.Notify) and isinstance(a.event, ev.SessionFetched) for a in actions
         )
-        assert core.sessions.cached(77) is not None
-    assert d.core.sessions.cached(77) is None
+        assert core.sessions.cache.get(77) is not None
+    assert d.core.sessions.cache.get(77) is None
 
 
 # ---------------------------------------------------------------- whatever happens
@@ -892,8 +894,12 @@ def _play(d: Http, asked: dict[int, float], what: str, one: Any, two: Any) -> No
         - d.answered
     )
     if what == "ask":
-        three = {} if one is SessionOp.GET_CURRENT else THREE | {"book_id": two}
-        asked[d.ask(one, **three)] = d.now
+        params: dict[str, Any] = THREE | {"book_id": two}
+        if one is SessionOp.GET_CURRENT:
+            params = {}
+        elif one is SessionOp.HISTORY:
+            params = {"session_id": two}
+        asked[d.ask(one, **params)] = d.now
     elif what == "answer" and waiting:
         d.answered.add(waiting[0])
         d.do(inp.HttpAnswered(request=waiting[0], status=one, body=BODIES[two]))
