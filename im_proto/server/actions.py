@@ -5,9 +5,11 @@ order, and answers what asks for an answer.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from ..wire import UserId
-from .records import CursorMove, Submission
+from .records import CursorMove, MailboxEntry, ReadMark, Submission
+from .sessions import Call
 from .talk import ToHub
 
 # --- of a connection
@@ -67,13 +69,16 @@ class Authenticate:
 class StoreCommit:
     """Write all this in one transaction; answer with Committed or StoreFailed.
 
-    `at` is the time of acceptance in milliseconds since 1970.
+    `at` is the time of acceptance in milliseconds since 1970; `session_lifetime` is how long a
+    session lives after its last message, in milliseconds, None for ever.
     """
 
     request: int
     submissions: tuple[Submission, ...]
     cursors: tuple[CursorMove, ...]
     at: int
+    reads: tuple[ReadMark, ...] = ()
+    session_lifetime: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +107,104 @@ class StoreRead:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoreStatus:
+    """Look up what became of messages of a device; answer with StatusFound or StoreFailed. In turn
+    with the commits, so that it is final.
+
+    Attributes:
+        forgotten_before: of an older time, in milliseconds since 1970, nothing need be known.
+    """
+
+    request: int
+    user: UserId
+    device: str
+    msg_ids: tuple[int, ...]
+    forgotten_before: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreCall:
+    """Carry out a call about sessions (protocol.md section 3) as `im_proto.server.sessions` says;
+    answer with CallDone or StoreFailed. In turn with the commits.
+
+    `at` is now and `session_lifetime` how long a new session lives, in milliseconds.
+    """
+
+    request: int
+    user: UserId
+    call: Call
+    at: int
+    session_lifetime: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorePeers:
+    """Look up with whom a user shares an active session, and when who of them was last seen;
+    answer with PeersFound or StoreFailed."""
+
+    request: int
+    user: UserId
+    at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreSeen:
+    """Note when a user was here last, in milliseconds since 1970; None: it is nobody's business.
+    No answer is needed."""
+
+    request: int
+    user: UserId
+    at: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreRetain:
+    """Let go what is too old; answer with Retained or StoreFailed. In turn with the commits.
+
+    Attributes:
+        entries_before: entries of mailboxes accepted before go; None: none for their age.
+        keep: the most entries of a mailbox; None: any number.
+        messages_before: messages in no mailbox, accepted before, go: nothing repeats them now.
+        limit: the most rows in one transaction.
+    """
+
+    request: int
+    entries_before: int | None
+    keep: int | None
+    messages_before: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authorize:
+    """Ask the site whether the one may write to the other; answer with Authorized."""
+
+    request: int
+    sender: UserId
+    recipient: UserId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageStored:
+    """A new message is on disk: tell the site. `offline`: no device of its recipient is logged in
+    here. No answer is needed."""
+
+    entry: MailboxEntry
+    offline: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What the site asked for with SendAsked or CallAsked. `code`, `data` and `text` are those of
+    protocol.md section 3; of a send `data` is {"msgId", "timestamp", "sessionId"}."""
+
+    request: int
+    code: int
+    data: Any
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Drained:
     """The shutdown is complete: all that was accepted is answered, every connection is gone."""
 
@@ -117,11 +220,21 @@ class EngineFailed:
 ConnectionAction = (
     SendBytes | CloseTransport | AbortTransport | PauseReading | ResumeReading | Authenticate
 )
-HubAction = StoreCommit | StoreLogin | StoreRead | Drained
-Action = ConnectionAction | HubAction | EngineFailed
+StoreAction = (
+    StoreCommit
+    | StoreLogin
+    | StoreRead
+    | StoreStatus
+    | StoreCall
+    | StorePeers
+    | StoreSeen
+    | StoreRetain
+)
+SiteAction = Authorize | MessageStored | Answered
+HubAction = StoreAction | SiteAction | Drained
 
 
-# ---- actions of ServerCore only
+# ---- what the framing, or an ASGI server, does
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,3 +299,7 @@ CoreAction = (
     | SendClose
     | TellHub
 )
+
+#: for a connection whose transport takes whole messages
+MessageAction = AcceptUpgrade | RefuseUpgrade | SendText | SendPing | SendClose
+Action = ConnectionAction | MessageAction | HubAction | EngineFailed

@@ -1,21 +1,24 @@
-"""What is decided inside a transaction: new, repeat, conflict or fenced; which seq; which cursor.
+"""What is decided inside a transaction: new, repeat, conflict, refused or fenced; which session and
+which seq; which cursor, and who is told of it.
 
 A store asks `wanted()` what to look up, puts it into a `Snapshot`, gives that to `plan_commit()`
 and writes what the `Plan` says, all in one transaction. SQLite in `im_server` does so, and so
-does a dictionary in a simulator; none of them decides anything itself.
+does a dictionary in a simulator; none of them decides anything itself. Cursors and read marks are
+in `receipts.py`.
 
-Source: protocol.md section 2 ("Identity of a send", "Fencing", "Order") and section 1 ("Plain
-clients at our server").
+Source: protocol.md section 2 ("Identity of a send", "Fencing", "Order", "Own copies"), section 1
+("Plain clients at our server") and section 4.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
 
-from im_proto.wire import MAX_ID, UserId, user_id
-
+from ..wire import MAX_ID, UserId, codes
+from ..wire.session import ACTIVE
+from ..wire.types import in_order
+from .planning import Draft, Plan, Snapshot, Wanted
+from .receipts import Receipts
 from .records import (
     PLAIN,
     CommitResult,
@@ -23,17 +26,36 @@ from .records import (
     CursorMove,
     Fenced,
     Held,
+    ReadMark,
+    Refused,
     Stored,
     Submission,
     Unstorable,
 )
+from .rows import (
+    Awaiting,
+    BookSession,
+    Device,
+    DeviceKey,
+    Identity,
+    Mailbox,
+    Message,
+    NewEntry,
+    Pair,
+)
+from .session_rules import NO_BOOK, as_of, begun, lived_on, other_of
+from .sound import sound_cursor, sound_mark, unstorable
 
 __all__ = [
+    "Awaiting",
+    "BookSession",
     "Device",
     "DeviceKey",
     "Identity",
     "Mailbox",
     "Message",
+    "NewEntry",
+    "Pair",
     "Plan",
     "Snapshot",
     "Wanted",
@@ -42,118 +64,36 @@ __all__ = [
     "wanted",
 ]
 
-#: (user, device); all plain logins of a user share the device PLAIN.
-DeviceKey = tuple[UserId, str]
-#: (sender, message id)
-Identity = tuple[UserId, int]
 
-
-class Device(NamedTuple):
-    """What a store keeps of a device.
-
-    `generation` is that of its newest login (0 for PLAIN), `cursor` the highest seq that it has
-    acknowledged (None: none yet), `last_msg_id` the highest msgId accepted from it, as the device
-    itself counts (0: none yet).
-    """
-
-    generation: int
-    cursor: int | None
-    last_msg_id: int
-
-
-class Mailbox(NamedTuple):
-    """A mailbox: its epoch and its newest seq, 0 while it is empty."""
-
-    epoch: str
-    head: int
-
-
-class Message(NamedTuple):
-    """A message that is, or is about to be, in the store.
-
-    `client_msg_id` is the sender's own id and `msg_id` the one that is pushed: the same, but for
-    a plain sender that used an id twice. `seq` counts in the mailbox of `to_user`; `timestamp`
-    is when it was accepted, in milliseconds since 1970.
-    """
-
-    sender: UserId
-    device: str
-    generation: int
-    client_msg_id: int
-    msg_id: int
-    to_user: UserId
-    content: str
-    message_type: str
-    session_id: int | None
-    seq: int
-    timestamp: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What has to be looked up for a batch. Nothing in it can upset a database.
-
-    Attributes:
-        devices: whose `Device` is needed.
-        identities: messages with such a (sender, msg_id) are needed ...
-        plain: ... and those of plain senders with such a (sender, client_msg_id).
-        recipients: whose `Mailbox` is needed.
-    """
-
-    devices: frozenset[DeviceKey]
-    identities: frozenset[Identity]
-    plain: frozenset[Identity]
-    recipients: frozenset[UserId]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
-    """What a store holds, as far as a batch is concerned, read inside the same transaction.
-
-    Attributes:
-        devices: those of `Wanted.devices` that exist.
-        earlier: the messages asked for by `Wanted.identities` and `Wanted.plain`, in any order,
-            once or twice.
-        mailboxes: every one of `Wanted.recipients`; one that doesn't exist yet comes with the
-            epoch that it will have, drawn by the store, and head 0.
-        highest_msg_id: the highest msg_id of any message of this sender, 0 if there is none. It
-            is asked for only when a plain sender uses an id twice, so that a store need not look
-            it up for everybody.
-    """
-
-    devices: Mapping[DeviceKey, Device]
-    earlier: Iterable[Message]
-    mailboxes: Mapping[UserId, Mailbox]
-    highest_msg_id: Callable[[UserId], int]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What to write, and what to answer once it is on disk.
-
-    Attributes:
-        results: one per submission, in order.
-        messages: new messages; each one also makes the entry (to_user, seq) of a mailbox.
-        mailboxes: those that grew or came into being, as they are afterwards.
-        devices: those whose cursor or last_msg_id moved, as they are afterwards.
-    """
-
-    results: tuple[CommitResult, ...]
-    messages: tuple[Message, ...]
-    mailboxes: Mapping[UserId, Mailbox]
-    devices: Mapping[DeviceKey, Device]
-
-
-def wanted(submissions: Iterable[Submission], cursors: Iterable[CursorMove]) -> Wanted:
+def wanted(
+    submissions: Iterable[Submission],
+    cursors: Iterable[CursorMove],
+    reads: Iterable[ReadMark] = (),
+) -> Wanted:
     """Tell a store what `plan_commit` will need to know; what is unstorable is left out."""
     good = [s for s in submissions if unstorable(s) is None]
-    devices = {(s.sender, s.device) for s in good}
-    devices.update((c.user, c.device) for c in cursors if _sound_cursor(c))
+    moves = [move for move in cursors if sound_cursor(move)]
+    marks = [mark for mark in reads if sound_mark(mark)]
+    senders = {(s.sender, s.device) for s in good}
+    readers = {(mark.reader, mark.device) for mark in marks}
+    acked: dict[UserId, int] = {}
+    for move in moves:
+        acked[move.user] = max(move.seq, acked.get(move.user, 0))
+    identities = {(s.sender, s.msg_id) for s in good}
+    identities.update((mark.from_user, mark.msg_id) for mark in marks)
+    mailboxes = {user for user, _ in senders | readers}
+    mailboxes.update(s.to_user for s in good)
+    mailboxes.update(mark.from_user for mark in marks)
     return Wanted(
-        devices=frozenset(devices),
-        identities=frozenset((s.sender, s.msg_id) for s in good),
+        devices=frozenset(senders | readers | {(move.user, move.device) for move in moves}),
+        others=frozenset(senders | readers),
+        identities=frozenset(identities),
         plain=frozenset((s.sender, s.msg_id) for s in good if s.device == PLAIN),
-        recipients=frozenset(s.to_user for s in good),
+        mailboxes=frozenset(mailboxes | acked.keys()),
+        session_ids=frozenset(s.session_id for s in good if s.session_id is not None),
+        chats=frozenset(in_order(s.sender, s.to_user) for s in good if s.session_id is None),
+        acked=acked,
+        read=frozenset((mark.reader, mark.from_user, mark.msg_id) for mark in marks),
     )
 
 
@@ -163,64 +103,63 @@ def plan_commit(
     snapshot: Snapshot,
     at: int,
     *,
+    reads: Iterable[ReadMark] = (),
     held: Iterable[DeviceKey] = (),
+    session_lifetime: int | None = None,
 ) -> Plan:
     """Decide about a batch, in order: what comes later sees what came earlier in the batch.
+
+    Cursors and read marks come first: nobody can have got a message that isn't written yet.
 
     Args:
         submissions: messages on their way in.
         cursors: acknowledgements; those that are fenced, go back or make no sense are dropped.
-        snapshot: what `wanted(submissions, cursors)` asked for.
+        snapshot: what `wanted(submissions, cursors, reads)` asked for.
         at: the time of acceptance, in milliseconds since 1970.
+        reads: what was read.
         held: devices of which a message was Conflicting earlier in this transaction.
+        session_lifetime: milliseconds that a session lives after its last message; None: for ever.
 
     Raises:
-        KeyError: the snapshot lacks the mailbox of a recipient.
+        KeyError: the snapshot lacks a mailbox or a session.
     """
-    desk = _Desk(snapshot, at, held)
-    results = tuple(desk.decide(submission) for submission in submissions)
+    draft = Draft(snapshot, at)
+    desk = _Desk(draft, snapshot, held, session_lifetime)
+    receipts = Receipts(draft, snapshot)
     for move in cursors:
-        desk.move(move)
+        receipts.move(move)
+    marks = tuple(receipts.mark(read) for read in reads)
+    results = tuple(desk.decide(submission) for submission in submissions)
     return Plan(
         results=results,
-        messages=tuple(desk.messages),
-        mailboxes=desk.mailboxes,
-        devices=desk.devices,
+        marks=marks,
+        messages=tuple(draft.messages),
+        entries=tuple(draft.entries),
+        mailboxes=draft.mailboxes,
+        devices=draft.devices,
+        sessions=draft.sessions,
+        heads=draft.heads(),
+        acquainted=tuple(draft.acquainted),
     )
 
 
-def unstorable(submission: Submission) -> str | None:
-    """Why no store could hold this message, in words for its sender; None if there is no reason.
-
-    A database refuses a whole batch for one such message, so it is kept away from it. The checks
-    of the wire (im_proto/wire/types.py) let none of these in: this is the second line.
-    """
-    if not (_sound_user(submission.sender) and _sound_user(submission.to_user)):
-        return "a user id is not canonical"
-    if not _sound_text(submission.device):
-        return "the device id is not text"
-    if not _sound_int(submission.msg_id, 1):
-        return "the msgId is not an int64 above zero"
-    if submission.session_id is not None and not _sound_int(submission.session_id, 0):
-        return "the sessionId is not an int64"
-    if not (_sound_text(submission.content) and _sound_text(submission.message_type)):
-        return "a text holds a NUL character or a lone surrogate"
-    return None
-
-
 class _Desk:
-    """The state of one `plan_commit`: the snapshot, and on top of it what the batch has done."""
+    """Takes messages in, one after the other."""
 
-    def __init__(self, snapshot: Snapshot, at: int, held: Iterable[DeviceKey]) -> None:
+    def __init__(
+        self,
+        draft: Draft,
+        snapshot: Snapshot,
+        held: Iterable[DeviceKey],
+        session_lifetime: int | None,
+    ) -> None:
+        self._draft = draft
         self._snapshot = snapshot
-        self._at = at
         self._held = set(held)
-        self._by_msg_id: dict[Identity, Message] = {}
+        self._lifetime = session_lifetime
         self._plain: dict[Identity, list[Message]] = {}
         self._highest: dict[UserId, int] = {}  # msg_id of this batch's messages, per sender
-        self.messages: list[Message] = []
-        self.mailboxes: dict[UserId, Mailbox] = {}
-        self.devices: dict[DeviceKey, Device] = {}
+        self._made_sessions = 0
         for message in snapshot.earlier:
             self._remember(message)
 
@@ -229,11 +168,11 @@ class _Desk:
         if reason is not None:
             return Unstorable(key=new.key, reason=reason)
         # Fencing comes first: even a repeat from an older connection is nobody's to answer.
-        if new.device != PLAIN and self._is_fenced(new.sender, new.device, new.generation):
+        if self._draft.is_fenced(new.sender, new.device, new.generation):
             return Fenced(key=new.key)
         if new.device == PLAIN:
             return self._decide_plain(new)
-        first = self._by_msg_id.get((new.sender, new.msg_id))
+        first = self._draft.message((new.sender, new.msg_id))
         if first is None:
             if (new.sender, new.device) in self._held:
                 return Held(key=new.key)
@@ -242,35 +181,25 @@ class _Desk:
             first.device == new.device
             and _same_message(first, new)
             and first.message_type == new.message_type
-            and first.session_id == new.session_id
+            # one that names no session may have been the first of a chat, which has one since
+            and new.session_id in (None, first.session_id)
         ):
             return _repeat(new, first)
         self._held.add((new.sender, new.device))
         return Conflicting(key=new.key)
-
-    def move(self, move: CursorMove) -> None:
-        if not _sound_cursor(move):
-            return
-        if move.device != PLAIN and self._is_fenced(move.user, move.device, move.generation):
-            return
-        device = self._device(move.user, move.device)
-        if device.cursor is None or move.seq > device.cursor:
-            self.devices[move.user, move.device] = Device(
-                device.generation, move.seq, device.last_msg_id
-            )
 
     def _decide_plain(self, new: Submission) -> CommitResult:
         identity = (new.sender, new.msg_id)
         for earlier in self._plain.get(identity, ()):
             if _same_message(earlier, new):
                 return _repeat(new, earlier)
-        if identity not in self._by_msg_id:
+        if self._draft.message(identity) is None:
             return self._accept(new, new.msg_id)
         # Another content under the same id is another message (two tabs, a counter that began
         # anew): it needs an id that no message of this sender has. Microseconds, like the ids
         # that our own clients draw, so that JavaScript peers keep it exact.
         made = 1 + max(
-            self._at * 1000 - 1,
+            self._draft.at * 1000 - 1,
             self._snapshot.highest_msg_id(new.sender),
             self._highest.get(new.sender, 0),
         )
@@ -278,10 +207,13 @@ class _Desk:
             return Unstorable(key=new.key, reason="no msgId is left above those of this sender")
         return self._accept(new, made)
 
-    def _accept(self, new: Submission, msg_id: int) -> Stored:
-        mailbox = self.mailboxes.get(new.to_user) or self._snapshot.mailboxes[new.to_user]
-        seq = mailbox.head + 1
-        self.mailboxes[new.to_user] = Mailbox(mailbox.epoch, seq)
+    def _accept(self, new: Submission, msg_id: int) -> Stored | Refused:
+        if new.forbidden:
+            return Refused(key=new.key, code=codes.FORBIDDEN, reason="you may not write to them")
+        session = self._session_for(new)
+        if isinstance(session, Refused):
+            return session
+        draft = self._draft
         message = Message(
             sender=new.sender,
             device=new.device,
@@ -291,37 +223,56 @@ class _Desk:
             to_user=new.to_user,
             content=new.content,
             message_type=new.message_type,
-            session_id=new.session_id,
-            seq=seq,
-            timestamp=self._at,
+            session_id=session.id,
+            seq=draft.next_seq(new.to_user),
+            timestamp=draft.at,
+            wants_receipt=new.wants_receipt,
         )
-        self.messages.append(message)
+        draft.messages.append(message)
+        draft.enter(new.to_user, message)
+        key = (new.sender, new.device)
+        if new.to_user != new.sender and draft.has_others(key):
+            draft.enter(new.sender, message)
         self._remember(message)
         self._highest[new.sender] = max(msg_id, self._highest.get(new.sender, 0))
-        device = self._device(new.sender, new.device)
+        device = draft.device(key)
         if new.msg_id > device.last_msg_id:
-            self.devices[new.sender, new.device] = Device(
-                device.generation, device.cursor, new.msg_id
+            draft.devices[key] = Device(
+                device.generation, device.cursor, new.msg_id, device.forgotten
             )
-        return Stored(key=new.key, to_user=new.to_user, seq=seq, timestamp=self._at, repeat=False)
+        return _stored(new, message, repeat=False)
+
+    def _session_for(self, new: Submission) -> BookSession | Refused:
+        """The session that a new message goes into, or why it may not (section 4)."""
+        draft = self._draft
+        if new.session_id is None:
+            pair = in_order(new.sender, new.to_user)
+            return draft.chat(pair) or self._begin_chat(pair)
+        session = draft.session(new.session_id)
+        if session is None or other_of(session, new.sender) != new.to_user:
+            return Refused(key=new.key, code=codes.NOT_FOUND, reason="no such session")
+        now = as_of(session, draft.at)
+        if now.status == ACTIVE:
+            now = lived_on(now, draft.at, self._lifetime)
+        if now != session:
+            draft.put_session(now)
+        if now.status != ACTIVE:
+            return Refused(key=new.key, code=codes.SESSION_CLOSED, reason="the session is over")
+        return now
+
+    def _begin_chat(self, pair: Pair) -> BookSession:
+        self._made_sessions += 1
+        number = self._snapshot.highest_session_id() + self._made_sessions
+        session = begun(number, NO_BOOK, *pair, self._draft.at, self._lifetime)
+        self._draft.put_session(session)
+        if pair[0] != pair[1]:
+            self._draft.acquainted.append(pair)
+        return session
 
     def _remember(self, message: Message) -> None:
-        self._by_msg_id[message.sender, message.msg_id] = message
+        self._draft.remember(message)
         if message.device == PLAIN:
             self._plain.setdefault((message.sender, message.client_msg_id), []).append(message)
-
-    def _device(self, user: UserId, device: str) -> Device:
-        key = (user, device)
-        return (
-            self.devices.get(key)
-            or self._snapshot.devices.get(key)
-            or Device(generation=0, cursor=None, last_msg_id=0)
-        )
-
-    def _is_fenced(self, user: UserId, device: str, generation: int) -> bool:
-        # A device that the store has never seen log in has no generation that could be right.
-        stored = self._snapshot.devices.get((user, device))
-        return stored is None or stored.generation != generation
 
 
 def _same_message(first: Message, new: Submission) -> bool:
@@ -329,38 +280,16 @@ def _same_message(first: Message, new: Submission) -> bool:
 
 
 def _repeat(new: Submission, first: Message) -> Stored:
+    return _stored(new, first, repeat=True)
+
+
+def _stored(new: Submission, message: Message, *, repeat: bool) -> Stored:
     return Stored(
         key=new.key,
-        to_user=first.to_user,
-        seq=first.seq,
-        timestamp=first.timestamp,
-        repeat=True,
+        to_user=message.to_user,
+        seq=message.seq,
+        timestamp=message.timestamp,
+        repeat=repeat,
+        session_id=message.session_id,
+        msg_id=message.msg_id,
     )
-
-
-def _sound_cursor(move: CursorMove) -> bool:
-    return _sound_int(move.seq, 0) and _sound_user(move.user) and _sound_text(move.device)
-
-
-def _sound_int(value: object, low: int) -> bool:
-    return type(value) is int and low <= value <= MAX_ID
-
-
-def _sound_user(value: object) -> bool:
-    # Stores key users by text, so "7" would be the int 7 there and somebody else here.
-    if type(value) is int:
-        return 1 <= value <= MAX_ID
-    try:
-        return type(value) is str and user_id(value) == value
-    except ValueError:
-        return False
-
-
-def _sound_text(value: object) -> bool:
-    if not isinstance(value, str) or "\x00" in value:
-        return False
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

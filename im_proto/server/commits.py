@@ -1,37 +1,53 @@
-"""Messages on their way into the store: group commit, and who waits for which answer.
+"""What is on its way into the store: group commit, and who waits for which answer.
 
 One commit is under way at a time; what comes meanwhile makes the next one. A repeat that arrives
-while the first is uncommitted joins it, and both are answered by the one commit.
+while the first is uncommitted joins it, and both are answered by the one commit. Questions to the
+store stand in the same line: they see all that came before them.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
-from ..wire import ChatSendToOne, UserId
-from .actions import StoreCommit
-from .records import CursorMove, Submission
+from ..wire import UserId
+from .actions import StoreCall, StoreCommit, StoreStatus
+from .records import CursorMove, ReadMark, Submission
 
 _Identity = tuple[UserId, str, int]
+Question = StoreStatus | StoreCall
+_Written = Submission | ReadMark
+
+
+@dataclass(frozen=True, slots=True)
+class FromSite:
+    """The site waits for an answer, by the name of what it asked."""
+
+    request: int
+
+
+#: Who waits for an answer: a connection, or the site.
+Waiter = int | FromSite
 
 
 class Commits:
     """The queue before the store.
 
     Args:
-        batch: the most messages of one transaction.
+        batch: the most items of one transaction.
+        session_lifetime: of sessions that a message begins, in milliseconds; None: for ever.
     """
 
-    def __init__(self, batch: int) -> None:
+    def __init__(self, batch: int, session_lifetime: int | None = None) -> None:
         self._batch = batch
-        self._queue: deque[Submission] = deque()
-        self._committing: tuple[int, tuple[Submission, ...], tuple[CursorMove, ...]] | None = None
+        self._session_lifetime = session_lifetime
+        self._queue: deque[_Written | Question] = deque()
+        self._committing: StoreCommit | None = None
         self._keys = 0
         self._pending: dict[_Identity, Submission] = {}
-        #: by the key of a submission: the connections to answer
-        self._waiters: dict[int, list[int]] = {}
+        #: by the key of a submission or a mark: who is to be answered
+        self._waiters: dict[int, list[Waiter]] = {}
         self._cursors: dict[tuple[UserId, str], CursorMove] = {}
 
     @property
@@ -44,112 +60,132 @@ class Commits:
         """Cursors wait to be written."""
         return bool(self._cursors)
 
-    def submit(
-        self, connection: int, user: UserId, device: str, generation: int, message: ChatSendToOne
-    ) -> None:
-        """Queue a message, or join the same one that is not committed yet."""
-        identity = (user, device, message.msg_id)
-        pending = self._pending.get(identity)
-        submission = Submission(
-            key=self._keys + 1,
-            sender=user,
-            device=device,
-            generation=generation,
-            msg_id=message.msg_id,
-            to_user=message.to_user,
-            content=message.content,
-            message_type=message.message_type or "text",
-            session_id=message.session_id,
-        )
-        if pending is not None and _same(pending, submission):
-            self._waiters[pending.key].append(connection)
-            return
+    def key(self) -> int:
+        """A name for a submission or a mark."""
         self._keys += 1
+        return self._keys
+
+    def submit(self, waiter: Waiter, submission: Submission) -> None:
+        """Queue a message, or join the same one that is not committed yet."""
+        identity = _identity(submission)
+        pending = self._pending.get(identity)
+        if pending is not None and _same(pending, submission):
+            self._waiters[pending.key].append(waiter)
+            return
         self._pending.setdefault(identity, submission)
-        self._waiters[submission.key] = [connection]
+        self._waiters[submission.key] = [waiter]
         self._queue.append(submission)
+
+    def mark(self, connection: int, mark: ReadMark) -> None:
+        """Queue that something was read."""
+        self._waiters[mark.key] = [connection]
+        self._queue.append(mark)
+
+    def ask(self, question: Question) -> None:
+        """Queue a question. Whoever waits for its answer is known by its request."""
+        self._queue.append(question)
 
     def move(self, move: CursorMove) -> None:
         """Remember a cursor for the next commit.
 
         Plain logins share one: the furthest counts. Else the newest login's, since an older one
-        is fenced.
+        is fenced. Where a device has begun is kept.
         """
-        waiting = self._cursors.get((move.user, move.device))
-        if waiting is None or (move.generation, move.seq) > (waiting.generation, waiting.seq):
-            self._cursors[move.user, move.device] = move
+        key = (move.user, move.device)
+        waiting = self._cursors.get(key)
+        if waiting is not None:
+            base = move.base if waiting.base is None else waiting.base
+            if (move.generation, move.seq) <= (waiting.generation, waiting.seq):
+                move = waiting
+            if move.base != base:
+                move = replace(move, base=base)
+        self._cursors[key] = move
 
     def forget_cursors(self) -> None:
         """Write none of those that wait."""
         self._cursors.clear()
 
-    def cursor(self, user: UserId, device: str) -> int | None:
-        """How far a device is known to be by moves that are not written yet."""
-        under_way = self._committing[2] if self._committing is not None else ()
-        return max(
-            (
-                m.seq
-                for m in (*under_way, *self._cursors.values())
-                if (m.user, m.device) == (user, device)
-            ),
-            default=None,
-        )
+    def cursor(self, user: UserId, device: str) -> tuple[int, int | None] | None:
+        """How far a device is known to be by moves that are not written yet, and where it has
+        begun, if that isn't written yet either."""
+        under_way = self._committing.cursors if self._committing is not None else ()
+        waiting = self._cursors.get((user, device))
+        moves = [m for m in under_way if (m.user, m.device) == (user, device)]
+        if waiting is not None:
+            moves.append(waiting)
+        if not moves:
+            return None
+        bases = [m.base for m in moves if m.base is not None]
+        return max(m.seq for m in moves), min(bases, default=None)
 
-    def next(self, request: int, at: int, *, cursors: bool) -> StoreCommit | None:
-        """The next transaction, if none is under way and there is something to write.
+    def next(
+        self, draw: Callable[[], int], at: int, *, cursors: bool
+    ) -> Sequence[StoreCommit | Question]:
+        """The next transaction and what is asked behind it, if no other is under way.
 
-        Cursors ride along with messages; alone they are written only if `cursors`.
+        Cursors ride along with messages; alone they are written only if `cursors`. `draw` gives
+        the transaction its name.
         """
         if self._committing is not None or not (self._queue or (cursors and self._cursors)):
-            return None
-        count = min(len(self._queue), self._batch)
-        submissions = tuple(self._queue.popleft() for _ in range(count))
-        moves = tuple(self._cursors.values())
+            return ()
+        taken = [self._queue.popleft() for _ in range(min(len(self._queue), self._batch))]
+        submissions = tuple(item for item in taken if isinstance(item, Submission))
+        reads = tuple(item for item in taken if isinstance(item, ReadMark))
+        questions = [item for item in taken if isinstance(item, StoreStatus | StoreCall)]
+        if not (submissions or reads or (cursors and self._cursors)):
+            return questions
+        self._committing = StoreCommit(
+            request=draw(),
+            submissions=submissions,
+            cursors=tuple(self._cursors.values()),
+            reads=reads,
+            at=at,
+            session_lifetime=self._session_lifetime,
+        )
         self._cursors.clear()
-        self._committing = (request, submissions, moves)
-        return StoreCommit(request=request, submissions=submissions, cursors=moves, at=at)
+        return [self._committing, *questions]
 
-    def committed(self, request: int, *, failed: bool = False) -> tuple[Submission, ...] | None:
+    def committed(self, request: int, *, failed: bool = False) -> StoreCommit | None:
         """The transaction has ended, well or `failed`; None if it isn't the one under way."""
-        if self._committing is None or self._committing[0] != request:
+        commit = self._committing
+        if commit is None or commit.request != request:
             return None
-        _, submissions, moves = self._committing
         self._committing = None
         if failed:
-            for move in moves:
+            for move in commit.cursors:
                 self.move(move)
-        for submission in submissions:
+        for submission in commit.submissions:
             self._unpend(submission)
-        return submissions
+        return commit
 
-    def waiters(self, key: int) -> list[int]:
-        """Who is to be answered; each submission is asked about once."""
+    def waiters(self, key: int) -> list[Waiter]:
+        """Who is to be answered; each submission or mark is asked about once."""
         return self._waiters.pop(key, [])
 
-    def resubmit(self, stale: list[tuple[Submission, int, list[int]]]) -> None:
+    def resubmit(self, stale: list[tuple[Submission, int, list[Waiter]]]) -> None:
         """Fenced submissions that a newer login had joined: back to the front, in order, under
         the generation of that login."""
-        for submission, generation, connections in reversed(stale):
+        for submission, generation, waiters in reversed(stale):
             fresh = replace(submission, generation=generation)
-            self._waiters[fresh.key] = connections
-            self._pending.setdefault((fresh.sender, fresh.device, fresh.msg_id), fresh)
+            self._waiters[fresh.key] = waiters
+            self._pending.setdefault(_identity(fresh), fresh)
             self._queue.appendleft(fresh)
 
-    def drop(self, gone: Callable[[int], bool]) -> None:
-        """Forget what is queued and awaited only by connections that are `gone`.
+    def drop(self, gone: Callable[[Waiter], bool]) -> None:
+        """Forget what is queued and awaited only by those who are `gone`.
 
         After a failed commit nothing of these connections may follow: it would overtake what
         failed (protocol.md section 2, "Order").
         """
-        kept: deque[Submission] = deque()
-        for submission in self._queue:
-            waiters = [c for c in self._waiters[submission.key] if not gone(c)]
-            if waiters:
-                self._waiters[submission.key] = waiters
-                kept.append(submission)
-            else:
-                del self._waiters[submission.key]
-                self._unpend(submission)
+        kept: deque[_Written | Question] = deque()
+        for item in self._queue:
+            if isinstance(item, Submission | ReadMark):
+                waiters = [waiter for waiter in self._waiters[item.key] if not gone(waiter)]
+                if not waiters:
+                    self._forget(item)
+                    continue
+                self._waiters[item.key] = waiters
+            kept.append(item)
         self._queue = kept
 
     def outdate(self, user: UserId, device: str, generation: int) -> None:
@@ -158,21 +194,36 @@ class Commits:
         Left in the queue, a re-send of the newer login would join it and be overtaken by what
         follows (protocol.md section 2, "Order").
         """
-        kept: deque[Submission] = deque()
-        for submission in self._queue:
-            same = (submission.sender, submission.device) == (user, device)
-            if same and submission.generation < generation:
-                del self._waiters[submission.key]
-                self._unpend(submission)
+        kept: deque[_Written | Question] = deque()
+        for item in self._queue:
+            if (
+                isinstance(item, Submission | ReadMark)
+                and _login(item) == (user, device)
+                and item.generation < generation
+            ):
+                self._forget(item)
             else:
-                kept.append(submission)
+                kept.append(item)
         self._queue = kept
 
+    def _forget(self, item: _Written) -> None:
+        del self._waiters[item.key]
+        if isinstance(item, Submission):
+            self._unpend(item)
+
     def _unpend(self, submission: Submission) -> None:
-        identity = (submission.sender, submission.device, submission.msg_id)
+        identity = _identity(submission)
         pending = self._pending.get(identity)
         if pending is not None and pending.key == submission.key:
             del self._pending[identity]
+
+
+def _identity(submission: Submission) -> _Identity:
+    return (submission.sender, submission.device, submission.msg_id)
+
+
+def _login(item: _Written) -> tuple[UserId, str]:
+    return (item.sender if isinstance(item, Submission) else item.reader, item.device)
 
 
 def _same(a: Submission, b: Submission) -> bool:

@@ -49,6 +49,8 @@ class Connection:
         self._acked = 0
         self._paused = False
         self._blocked = False
+        #: the peer was told that `inline` is granted
+        self._inline = False
 
     def next_deadline(self) -> float | None:
         """When to call `step(TimePassed())` at the latest."""
@@ -239,7 +241,10 @@ class Connection:
             self._tell(talk.WritingBlocked(connection=self.connection, blocked=False))
 
     def _say(self, message: Message) -> None:
-        self._envelopes.append(self._dialect.encode(message))
+        self._envelopes.append(self._written(message))
+
+    def _written(self, message: Message) -> str:
+        return self._dialect.encode(message, inline=self._inline)
 
     def _flush(self, *, alone: bool = False) -> None:
         if not self._envelopes:

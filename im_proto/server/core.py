@@ -6,9 +6,10 @@ hub for the rest. It stores nothing; its deadlines and its end are those of `con
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
-from ..errors import LocalProtocolError, printable
+from ..errors import LocalProtocolError
 from ..wire import (
     AuthRequest,
     AuthResponse,
@@ -16,8 +17,6 @@ from ..wire import (
     ChatAck,
     ChatError,
     ChatReadReceipt,
-    ChatReadReceiptResponse,
-    ChatRedirectToUser,
     ChatSendResponse,
     ChatSendToAll,
     ChatSendToOne,
@@ -27,20 +26,23 @@ from ..wire import (
     Kick,
     Malformed,
     Message,
+    MessageStatusRequest,
+    SessionRequest,
     SyncRequest,
-    SyncResponse,
+    Typing,
     check_content,
     codes,
 )
 from . import actions as act
 from . import inputs as inp
 from . import talk
-from .connection import Connection
+from .auth import Authenticated
 from .login import wire_seconds
+from .saying import Simple, pushed, simple
 from .timers import Timer
 
 
-class ServerCore(Connection):
+class ServerCore(Authenticated):
     """See the module.
 
     Args:
@@ -104,7 +106,29 @@ class ServerCore(Connection):
         elif isinstance(message, SyncRequest):
             self._tell(talk.SyncAsked(connection=self.connection, after=message.after))
         elif isinstance(message, ChatReadReceipt):
-            self._say(ChatReadReceiptResponse(msg_id=message.msg_id, code=codes.OK, message=""))
+            self._tell(talk.ReadAsked(connection=self.connection, message=message))
+        elif _NEEDS.get(type(message)) in self._login.granted:
+            self._on_extension(message)
+
+    def _on_extension(self, message: Message) -> None:
+        if isinstance(message, MessageStatusRequest):
+            ids = tuple(message.msg_ids)
+            self._tell(talk.StatusAsked(connection=self.connection, msg_ids=ids))
+        elif isinstance(message, Typing):
+            self._tell(
+                talk.TypingAsked(
+                    connection=self.connection, to_user=message.to_user, active=message.active
+                )
+            )
+        elif isinstance(message, SessionRequest):  # pragma: no branch - the last of _NEEDS
+            self._tell(
+                talk.CallRequested(
+                    connection=self.connection,
+                    id=message.id,
+                    op=message.op,
+                    params=message.params,
+                )
+            )
 
     def _on_malformed(self, message: Malformed) -> None:
         if message.kind == AuthRequest.kind:
@@ -150,52 +174,6 @@ class ServerCore(Connection):
                 self._timers.set(Timer.STALL, self._now + self.config.stall_timeout)
         self._tell(talk.Acknowledged(connection=self.connection, seq=seq))
 
-    # ------------------------------------------------------------ the log-in
-
-    def _on_auth(self, request: AuthRequest) -> None:
-        if self.state != "unauthenticated":
-            self._say(AuthResponse(code=codes.BAD_REQUEST, message="logged in already"))
-            return
-        self._to("auth_received")
-        self._login.asked(request)
-        self._do(act.Authenticate(connection=self.connection, token=request.access_token))
-
-    def _on_verified(self, verified: inp.TokenVerified) -> None:
-        if self.state != "verifying":
-            return
-        login = self._login
-        refusal = login.verified(verified)
-        if refusal is not None:
-            self._refuse_login(codes.TOKEN_INVALID, refusal)
-            return
-        self._to("token_verified")
-        self._tell(login.to_hub(self.connection))
-
-    def _on_refused(self, refused: inp.TokenRefused) -> None:
-        if self.state == "verifying":
-            self._refuse_login(refused.code, refused.reason)
-
-    def _refuse_login(self, code: int, reason: str) -> None:
-        if not -(2**31) <= code < 2**31:  # an authenticator's own number, not of the wire
-            code = codes.SERVER_ERROR
-        reason = printable(str(reason))
-        self._say(AuthResponse(code=code, message=reason))
-        if codes.outcome(code) is codes.Outcome.SERVER_ERROR:
-            self._end(1013, "the authenticator is unavailable")
-        else:
-            self._end(4001, reason)
-
-    def _on_logged_in(self, login: talk.LoggedIn) -> None:
-        if self.state != "logging_in":  # pragma: no cover - a hub answers no login that has left
-            return
-        self._to("logged_in")
-        self._timers.cancel(Timer.AUTH)
-        self._pushed = self._acked = login.base
-        self._say(self._login.response(login, self._wall_ms))
-        self._flush(alone=True)
-        if self._blocked:
-            self._stall()
-
     # ------------------------------------------------------------ what the hub says
 
     def _on_hub(self, said: talk.SendTo) -> None:
@@ -210,28 +188,15 @@ class ServerCore(Connection):
             self._on_push(what)
         elif isinstance(what, talk.LoggedIn):
             self._on_logged_in(what)
-        elif isinstance(what, talk.PushUnstored):
-            self._say(
-                ChatRedirectToUser.model_construct(
-                    content=what.content,
-                    msg_id=what.msg_id,
-                    from_user=what.from_user,
-                    timestamp=what.timestamp,
-                    message_type="text",
-                )
-            )
-        elif isinstance(what, talk.Synced):
-            self._say(
-                SyncResponse(
-                    status="recovered" if what.recovered else "reset",
-                    oldest=what.oldest,
-                    epoch=what.epoch,
-                )
-            )
+        elif isinstance(what, talk.CallAnswered):
+            self._on_called(what)
+        elif isinstance(what, Simple):
+            self._say(simple(what))
         elif isinstance(what, talk.Pause):
             self._pause(what.paused)
         elif self.state == "online":  # Drain  # pragma: no branch - only sessions are told
             self._to("drain")
+            self._watch_expiry()
             self._pause(True)
 
     def _on_answer(self, answer: talk.Answer) -> None:
@@ -245,20 +210,22 @@ class ServerCore(Connection):
             )
         )
 
+    def _on_called(self, answer: talk.CallAnswered) -> None:
+        """A peer ends the connection over a frame that it can't take."""
+        envelope = self._written(simple(answer))
+        largest = self._login.peer_message_bytes
+        if largest is not None and len(envelope.encode()) > largest:
+            text = "the answer is larger than limits.frameBytes: ask for a smaller pageSize"
+            refused = replace(answer, code=codes.BAD_REQUEST, data=None, text=text)
+            envelope = self._written(simple(refused))
+        self._envelopes.append(envelope)
+
     def _on_push(self, push: talk.Push) -> None:
         numbered = "seq" in self._login.granted
         for entry in push.entries:
-            self._say(
-                ChatRedirectToUser.model_construct(
-                    content=entry.content,
-                    msg_id=entry.msg_id,
-                    from_user=entry.from_user,
-                    session_id=entry.session_id,
-                    message_type=entry.message_type,
-                    timestamp=entry.timestamp,
-                    seq=entry.seq if numbered else None,
-                )
-            )
+            message = pushed(entry, self._login.user, numbered=numbered)
+            if message is not None:
+                self._say(message)
         self._pushed = push.entries[-1].seq
         if not numbered:
             self._prove()
@@ -278,6 +245,12 @@ class ServerCore(Connection):
         self._end(end.code, end.reason, tell_hub=False)
 
 
+#: What is granted to those who may say this.
+_NEEDS: Final[dict[type, str]] = {
+    MessageStatusRequest: "status",
+    Typing: "typing",
+    SessionRequest: "sessions",
+}
 _HANDLERS: Final[dict[type, Any]] = {
     inp.ConnectionLost: ServerCore._on_lost,
     inp.WriteBlocked: ServerCore._on_write_blocked,

@@ -1,4 +1,6 @@
-"""`ServerEngine`: one connection of the server, the core and its framing joined."""
+"""`ServerEngine`: one connection of the server, the core and its framing joined; and
+`MessageEngine`, for transports that have a framing of their own.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from ..config import ServerConfig
+from ..errors import LocalProtocolError
 from ..framing import (
     CloseFrame,
     FrameEvent,
@@ -144,3 +147,39 @@ class ServerEngine:
             data = last.data + data
             done.pop()
         done.append(act.SendBytes(connection=self._connection, data=data))
+
+
+class MessageEngine:
+    """One connection over a transport that gives and takes whole messages: the core alone.
+
+    Args:
+        connection: its name.
+        config: limits and timeouts.
+        now: seconds on a monotonic clock; the same clock as in every later call.
+        wall_offset: wall clock minus `now`, in seconds.
+    """
+
+    def __init__(
+        self, connection: int, config: ServerConfig, *, now: float, wall_offset: float
+    ) -> None:
+        self.core = c.ServerCore(connection, config, now=now, wall_offset=wall_offset)
+
+    def step(self, *events: inp.BytesReceived | inp.CoreInput, now: float) -> list[act.CoreAction]:
+        """Take inputs that belong together; return what is to be done about them, in order."""
+        known: list[inp.CoreInput] = []
+        for event in events:
+            if isinstance(event, inp.BytesReceived):
+                raise LocalProtocolError("a transport of whole messages gives no bytes")
+            if isinstance(event, inp.UpgradeAsked) and self.core.state != "handshaking":
+                continue  # a server that goes down has refused it before it asked
+            known.append(event)
+        return self.core.step(*known, now=now)
+
+    def next_deadline(self) -> float | None:
+        """When to call `step(TimePassed())` at the latest."""
+        return self.core.next_deadline()
+
+    @property
+    def closed(self) -> bool:
+        """The transport is gone; the engine may be forgotten."""
+        return self.core.state == "closed"

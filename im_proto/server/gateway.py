@@ -18,10 +18,10 @@ from . import actions as act
 from . import hub as h
 from . import inputs as inp
 from . import talk
-from .engine import ServerEngine
+from .engine import MessageEngine, ServerEngine
 
-_STORE_INPUTS: Final = get_args(inp.StoreInput)
-_CONNECTION_INPUTS: Final = get_args(inp.ConnectionInput)
+_HUB_INPUTS: Final = (*get_args(inp.StoreInput), *get_args(inp.SiteInput))
+_CONNECTION_INPUTS: Final = get_args(inp.ConnectionInput) + get_args(inp.MessageInput)
 _Event = inp.BytesReceived | inp.CoreInput
 
 
@@ -32,17 +32,26 @@ class Gateway:
         config: limits and timeouts.
         now: seconds on a monotonic clock; the same clock as in every later call.
         wall: seconds since 1970 at `now`.
+        authorizes: the site is asked who may write to whom (`Authorize`).
+        tells: the site is told of every new message (`MessageStored`).
         strict: let an exception in a connection's engine out, for tests; else it ends that
             connection alone, and is told by EngineFailed.
     """
 
     def __init__(
-        self, config: ServerConfig, *, now: float, wall: float, strict: bool = False
+        self,
+        config: ServerConfig,
+        *,
+        now: float,
+        wall: float,
+        authorizes: bool = False,
+        tells: bool = False,
+        strict: bool = False,
     ) -> None:
         self._strict = strict
         self.config = config
-        self.hub = h.Hub(config, now=now, wall=wall)
-        self.engines: dict[int, ServerEngine] = {}
+        self.hub = h.Hub(config, now=now, wall=wall, authorizes=authorizes, tells=tells)
+        self.engines: dict[int, ServerEngine | MessageEngine] = {}
         #: (deadline, connection), with entries that are no longer true
         self._heap: list[tuple[float, int]] = []
         self._armed: dict[int, float] = {}
@@ -52,7 +61,7 @@ class Gateway:
         self._hub_drained = False
         self._said_drained = False
 
-    def step(self, event: inp.Input, now: float) -> list[act.Action]:
+    def step(self, event: inp.Input | inp.MessageInput, now: float) -> list[act.Action]:
         """Take one input; return what is to be done about it, in order.
 
         What comes of a connection that is gone changes nothing.
@@ -65,7 +74,7 @@ class Gateway:
             self._on_shutdown(event)
         elif isinstance(event, inp.ConnectionMade):
             self._on_made(event, now)
-        elif isinstance(event, _STORE_INPUTS):
+        elif isinstance(event, _HUB_INPUTS):
             self._work.append(event)
         else:
             assert isinstance(event, _CONNECTION_INPUTS)
@@ -97,9 +106,8 @@ class Gateway:
     # ------------------------------------------------------------ inputs
 
     def _on_made(self, made: inp.ConnectionMade, now: float) -> None:
-        engine = ServerEngine(
-            made.connection, self.config, now=now, wall_offset=self.hub.wall_offset
-        )
+        kind = MessageEngine if made.messages else ServerEngine
+        engine = kind(made.connection, self.config, now=now, wall_offset=self.hub.desk.wall_offset)
         self.engines[made.connection] = engine
         self._arm(made.connection, engine)
         if self._shutdown is not None:
@@ -121,7 +129,7 @@ class Gateway:
             self._work.append(h.DrainAsked(reason=event.reason, retry_after=event.retry_after))
 
     def _set_wall(self, offset: float) -> None:
-        self.hub.wall_offset = offset
+        self.hub.desk.wall_offset = offset
         for engine in self.engines.values():
             engine.core.wall_offset = offset
 
@@ -177,7 +185,7 @@ class Gateway:
         )
         return talk.SendTo(connection=connection, talk=end)
 
-    def _arm(self, connection: int, engine: ServerEngine) -> None:
+    def _arm(self, connection: int, engine: ServerEngine | MessageEngine) -> None:
         at = engine.next_deadline()
         if at is None:
             self._armed.pop(connection, None)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ..wire import UserId
-from .records import CommitResult, Login, MailboxEntry
+from .records import CommitResult, Entry, Login, Marked, StatusItem
 from .talk import SendTo
 
 # --- of a connection
@@ -18,6 +20,9 @@ class ConnectionMade:
     connection: int
     #: the peer's address, for logs
     peer: str = ""
+    #: its transport gives and takes whole messages (an ASGI server), not bytes: it gets the inputs
+    #: and wants the actions of ServerCore
+    messages: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,13 +57,17 @@ class WriteReady:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenVerified:
-    """The authenticator knows who this is. `expires_in` is in seconds, None for never."""
+    """The authenticator knows who this is. `expires_in` is in seconds, None for never.
+
+    `show_last_seen`: others may learn when this user was here last.
+    """
 
     connection: int
     user: UserId
     username: str | None = None
     roles: frozenset[str] = frozenset()
     expires_in: float | None = None
+    show_last_seen: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,10 +84,18 @@ class TokenRefused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Committed:
-    """A StoreCommit is on disk; one result per submission, in order."""
+    """A StoreCommit is on disk; one result per submission and per read mark, in order.
+
+    Attributes:
+        heads: the newest seq of every mailbox that grew.
+        acquainted: who shares an active session from now on.
+    """
 
     request: int
     results: tuple[CommitResult, ...]
+    marks: tuple[Marked, ...] = ()
+    heads: tuple[tuple[UserId, int], ...] = ()
+    acquainted: tuple[tuple[UserId, UserId], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +111,50 @@ class ReadDone:
     """A StoreRead is done. `head` is the mailbox's newest seq at that moment."""
 
     request: int
-    entries: tuple[MailboxEntry, ...]
+    entries: tuple[Entry, ...]
     head: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusFound:
+    """A StoreStatus is done: one item per msgId, in order."""
+
+    request: int
+    items: tuple[StatusItem, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallDone:
+    """A StoreCall is done: what section 3 of protocol.md answers.
+
+    `acquainted` are those who share an active session by it, from now on.
+    """
+
+    request: int
+    code: int
+    data: Any
+    text: str = ""
+    acquainted: tuple[tuple[UserId, UserId], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeersFound:
+    """A StorePeers is done; each with when it was last seen, in milliseconds since 1970."""
+
+    request: int
+    peers: tuple[tuple[UserId, int | None], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retained:
+    """A StoreRetain is done: the mailboxes that lost entries, with the oldest seq still held.
+
+    `more`: there is more to let go.
+    """
+
+    request: int
+    oldest: tuple[tuple[UserId, int], ...]
+    more: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +163,57 @@ class StoreFailed:
 
     request: int
     reason: str
+
+
+# --- of the site
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authorized:
+    """What Authorize asked for; `allowed` None: it could not be found out."""
+
+    request: int
+    allowed: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendAsked:
+    """The site sends a message, as any user; answered by `Answered`.
+
+    `msg_id`: the same one with the same content is stored once; None draws one.
+    """
+
+    request: int
+    from_user: UserId
+    to_user: UserId
+    content: str
+    message_type: str = "text"
+    session_id: int | None = None
+    msg_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallAsked:
+    """A call about sessions, by HTTP or from the site; answered by `Answered`.
+
+    `params` are the fields of its query or body.
+    """
+
+    request: int
+    user: UserId
+    op: str
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KickAsked:
+    """End the connections of a user, or of one of its devices. `retry_after` is in seconds."""
+
+    user: UserId
+    device: str | None = None
+    reason: str = "kicked"
+    reconnect: bool = False
+    retry_after: float | None = None
 
 
 # --- of everything
@@ -139,11 +249,21 @@ ConnectionInput = (
     | TokenVerified
     | TokenRefused
 )
-StoreInput = Committed | LoginStored | ReadDone | StoreFailed
-Input = ConnectionInput | StoreInput | TimePassed | WallClock | Shutdown
+StoreInput = (
+    Committed
+    | LoginStored
+    | ReadDone
+    | StatusFound
+    | CallDone
+    | PeersFound
+    | Retained
+    | StoreFailed
+)
+SiteInput = Authorized | SendAsked | CallAsked | KickAsked
+Input = ConnectionInput | StoreInput | SiteInput | TimePassed | WallClock | Shutdown
 
 
-# ---- inputs of ServerCore only: what the framing, or an ASGI server, has seen
+# ---- what the framing, or an ASGI server, has seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,3 +331,6 @@ CoreInput = (
     | FramingViolated
     | SendTo
 )
+
+#: Of a connection whose transport gives whole messages, beside those of `ConnectionInput`.
+MessageInput = UpgradeAsked | TextReceived | ControlReceived | PeerClosed | FramingViolated

@@ -22,7 +22,20 @@ from .inputs import TokenVerified
 from .records import PLAIN
 
 #: What this server can grant of protocol.md section 2.
-CAPABILITIES: Final = ("seq", "batch")
+CAPABILITIES: Final = (
+    "seq",
+    "batch",
+    "status",
+    "receipts",
+    "typing",
+    "presence",
+    "refresh",
+    "sessions",
+    "inline",
+)
+#: … only to a named device: without one there is no cursor to number pushes against, and nobody
+#: whose messages could be told from those of others.
+OF_DEVICES: Final = frozenset({"seq", "status", "receipts"})
 
 
 class Login:
@@ -31,19 +44,22 @@ class Login:
     Attributes:
         granted: the capabilities that this connection may use.
         extended: it asked for capabilities, so it may be told of section 2 at all.
-        peer_batch, peer_frame_bytes: what the peer takes in one frame.
+        user: who it is.
+        peer_batch, peer_frame_bytes: what we put into one frame of several envelopes.
+        peer_message_bytes: the largest frame that the peer takes, if it has said so.
     """
 
     def __init__(self, config: ServerConfig) -> None:
         self._config = config
         self._request: AuthRequest | None = None
         self._verified: TokenVerified | None = None
-        self._user: UserId = 0
+        self.user: UserId = 0
         self._device = PLAIN
         self.extended = False
         self.granted: frozenset[str] = frozenset()
         self.peer_batch = 1
         self.peer_frame_bytes = config.message_bytes
+        self.peer_message_bytes: int | None = None
 
     def asked(self, request: AuthRequest) -> None:
         """AUTH_REQUEST came; the authenticator has its token now."""
@@ -54,18 +70,23 @@ class Login:
         request = self._request
         assert request is not None
         try:
-            self._user = user_id(verified.user)
+            self.user = user_id(verified.user)
         except ValueError:
             return "the token names no user"
-        if request.user_id is not None and request.user_id != self._user:
+        if request.user_id is not None and request.user_id != self.user:
             return "the token is another user's"
         self._verified = verified
         self.extended = request.capabilities is not None
         if self.extended:
             self._device = request.device_id or PLAIN
-        # without a device there is no cursor to number pushes against
-        can = CAPABILITIES if self._device != PLAIN else ("batch",)
-        self.granted = frozenset(request.capabilities or ()).intersection(can)
+        granted = set(request.capabilities or ()).intersection(CAPABILITIES)
+        if self._device == PLAIN:
+            granted -= OF_DEVICES
+        if "seq" not in granted:
+            granted.discard("receipts")  # they are numbered
+        self.granted = frozenset(granted)
+        if request.limits is not None:
+            self.peer_message_bytes = request.limits.frame_bytes
         if "batch" in self.granted and request.limits is not None:
             config, limits = self._config, request.limits
             self.peer_batch = min(limits.batch or 1, config.batch)
@@ -80,28 +101,43 @@ class Login:
         assert self._verified is not None
         return talk.LoginAsked(
             connection=connection,
-            user=self._user,
+            user=self.user,
             roles=self._verified.roles,
             device=self._device,
-            numbered="seq" in self.granted,
+            granted=self.granted,
             resume=self._request.resume if "seq" in self.granted else None,
+            show_last_seen=self._verified.show_last_seen,
         )
 
-    def response(self, login: talk.LoggedIn, wall_ms: int) -> AuthResponse:
+    def same_user(self, request: AuthRequest, verified: TokenVerified) -> bool:
+        """Does a later token belong to the user who is logged in?"""
+        try:
+            user = user_id(verified.user)
+        except ValueError:
+            return False
+        return user == self.user and request.user_id in (None, user)
+
+    @property
+    def username(self) -> str:
+        """The user's name, for people."""
+        verified = self._verified
+        return printable((verified and verified.username) or str(self.user))
+
+    def response(
+        self, login: talk.LoggedIn, wall_ms: int, expires_in: float | None
+    ) -> AuthResponse:
         """AUTH_RESPONSE; strict in what is sent, so a plain peer gets nothing of section 2."""
-        verified, config = self._verified, self._config
-        assert verified is not None
-        username = printable(verified.username or str(self._user))
-        data = AuthData(user_id=self._user, username=username)
+        config, username = self._config, self.username
+        data = AuthData(user_id=self.user, username=username)
         if self.extended:
             numbered = "seq" in self.granted
             data = AuthData(
-                user_id=self._user,
+                user_id=self.user,
                 username=username,
                 device_id=self._device or None,
                 capabilities=sorted(self.granted),
                 server_time=wall_ms,
-                expires_in=wire_seconds(verified.expires_in),
+                expires_in=expires_in,
                 last_msg_id=login.last_msg_id,
                 resume=login.resume if numbered else None,
                 epoch=login.epoch if numbered else None,

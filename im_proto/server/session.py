@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..wire import UserId
-from .records import MailboxEntry
+from .records import Entry
+from .talk import CallRequested, StatusAsked
 
 
 @dataclass(slots=True)
@@ -14,49 +16,66 @@ class Session:
     """See the module.
 
     Attributes:
+        granted: the capabilities that the connection may use.
         generation: of this login of the device; 0 for a plain one.
-        epoch, oldest: of the mailbox, as they were at the login.
+        epoch: of the mailbox, as it was at the login.
+        oldest: the oldest seq that the mailbox still holds, as far as is known here.
         head: the newest seq of the mailbox that is known here.
         sent: pushed up to this seq.
         acked: acknowledged up to this seq.
+        show_last_seen: others may learn when the user was here last.
         reading: the StoreRead that is under way.
         blocked: the connection takes no more bytes for now.
-        paused: the connection is not read: it has too many messages on their way into the store.
-        unanswered: how many those are.
+        paused: the connection is not read: too much of what it wants has no answer yet.
+        unanswered: how much that is.
+        questions: those that wait for their turn to be asked …
+        asked: … and how many are with the store.
     """
 
     connection: int
     user: UserId
     roles: frozenset[str]
     device: str
+    granted: frozenset[str]
     generation: int
     epoch: str
     oldest: int
     head: int
     sent: int
     acked: int
+    show_last_seen: bool = True
     reading: int | None = None
     blocked: bool = False
     paused: bool = False
     unanswered: int = 0
+    questions: deque[StatusAsked | CallRequested] = field(default_factory=deque)
+    asked: int = 0
 
     def room(self, unacked: int) -> int:
         """How many entries may be read now, if there are any; `unacked` is the most beyond the
         ack."""
         if self.reading is not None or self.blocked or self.sent >= self.head:
             return 0
-        return max(0, unacked - (self.sent - self.acked))
+        # numbers below the oldest stand for nothing any more: nobody can acknowledge them
+        below = max(self.acked, self.oldest - 1)
+        return max(0, unacked - max(0, self.sent - below))
 
-    def read(self, entries: Sequence[MailboxEntry], head: int) -> None:
+    def read(self, entries: Sequence[Entry], head: int) -> None:
         """The read under way has come back; its entries are pushed."""
         self.reading = None
         if entries:
+            if entries[0].seq > self.sent + 1:  # only retention makes holes
+                self.lost(entries[0].seq)
             self.sent = entries[-1].seq
             self.head = max(self.head, head)
         elif head >= self.head:
             # Nothing is held beyond what was sent. `sent` stays: numbers that stand for nothing are
             # never acknowledged. The next message shows the hole by its own number.
             self.head = self.sent
+
+    def lost(self, oldest: int) -> None:
+        """The mailbox holds nothing below `oldest` any more."""
+        self.oldest = max(self.oldest, oldest)
 
     def acknowledge(self, seq: int) -> str | None:
         """Move the ack; returns what is wrong with it, None if nothing is."""

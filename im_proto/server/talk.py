@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from ..wire import ChatSendToAll, ChatSendToOne, ResumeFrom, UserId
-from .records import MailboxEntry
+from ..wire import ChatReadReceipt, ChatSendToAll, ChatSendToOne, ResumeFrom, UserId
+from .records import Entry, StatusItem
 
 # ---- from a connection to the hub
 
@@ -18,15 +19,16 @@ from .records import MailboxEntry
 class LoginAsked:
     """A token was verified: log this connection in.
 
-    `device` is PLAIN for one that names none; `numbered`: it asked for `seq` and may have it.
+    `device` is PLAIN for one that names none; `granted` is what it asked for and may have.
     """
 
     connection: int
     user: UserId
     roles: frozenset[str]
     device: str
-    numbered: bool
+    granted: frozenset[str]
     resume: ResumeFrom | None
+    show_last_seen: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +64,41 @@ class SyncAsked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReadAsked:
+    """The user has read up to a message of somebody."""
+
+    connection: int
+    message: ChatReadReceipt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusAsked:
+    """The client asks what became of messages that it has sent."""
+
+    connection: int
+    msg_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TypingAsked:
+    """The user has begun, or stopped, to write to somebody."""
+
+    connection: int
+    to_user: UserId
+    active: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRequested:
+    """A call about sessions; `id` is the client's name for it."""
+
+    connection: int
+    id: str
+    op: str
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WritingBlocked:
     """The connection takes no more bytes for now (`blocked`), or takes them again."""
 
@@ -76,7 +113,19 @@ class Left:
     connection: int
 
 
-ToHub = LoginAsked | Submitted | BroadcastAsked | Acknowledged | SyncAsked | WritingBlocked | Left
+ToHub = (
+    LoginAsked
+    | Submitted
+    | BroadcastAsked
+    | Acknowledged
+    | SyncAsked
+    | ReadAsked
+    | StatusAsked
+    | TypingAsked
+    | CallRequested
+    | WritingBlocked
+    | Left
+)
 
 # ---- from the hub to a connection
 
@@ -113,7 +162,50 @@ class Answer:
 class Push:
     """Push these entries of the user's mailbox, in order."""
 
-    entries: tuple[MailboxEntry, ...]
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadAnswer:
+    """Answer CHAT_READ_RECEIPT_REQUEST."""
+
+    msg_id: int
+    code: int
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusTold:
+    """Answer MESSAGE_STATUS_REQUEST."""
+
+    items: tuple[StatusItem, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TypingTold:
+    """Push TYPING."""
+
+    from_user: UserId
+    active: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresenceTold:
+    """Push PRESENCE; `last_seen` is in milliseconds since 1970."""
+
+    user: UserId
+    online: bool
+    last_seen: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallAnswered:
+    """Answer SESSION_REQUEST."""
+
+    id: str
+    code: int
+    data: Any
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +249,21 @@ class Drain:
     """The server goes down: take nothing more from the peer, answers still go out."""
 
 
-FromHub = LoggedIn | Answer | Push | PushUnstored | Synced | Pause | End | Drain
+FromHub = (
+    LoggedIn
+    | Answer
+    | Push
+    | PushUnstored
+    | Synced
+    | ReadAnswer
+    | StatusTold
+    | TypingTold
+    | PresenceTold
+    | CallAnswered
+    | Pause
+    | End
+    | Drain
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

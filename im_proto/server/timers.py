@@ -12,7 +12,11 @@ class Timer(StrEnum):
     HANDSHAKE = "the upgrade request"
     """From the first byte to the end of the upgrade request; absolute."""
     AUTH = "the log-in"
-    """From the upgrade to the log-in's end; absolute."""
+    """From the upgrade to the log-in's end; absolute. Or for a later token's answer."""
+    EXPIRING = "the word that the token expires"
+    """The client is told, in time to bring a new token."""
+    EXPIRY = "the token's end"
+    """The token expires; absolute."""
     PING = "the next ping"
     """A peer that was silent for an interval is pinged."""
     IDLE = "a sign of life"
@@ -32,4 +36,6 @@ class Timer(StrEnum):
 PROOF_PACE: Final = 0.1
 
 #: Deadlines that condemn the peer; see `im_proto.timers.LATE`.
-JUDGES: Final = frozenset({Timer.HANDSHAKE, Timer.AUTH, Timer.IDLE, Timer.PARTIAL, Timer.STALL})
+JUDGES: Final = frozenset(
+    {Timer.HANDSHAKE, Timer.AUTH, Timer.IDLE, Timer.PARTIAL, Timer.STALL, Timer.EXPIRY}
+)

@@ -19,16 +19,19 @@ from im_proto.limits import FrameLimits
 from im_proto.server import Gateway
 from im_proto.server import actions as act
 from im_proto.server import inputs as inp
+from im_proto.server.hub import HubTimer
+from im_proto.server.login import CAPABILITIES
 from im_proto.server.records import Submission
 from im_proto.testing.memory import MemoryStore
 from im_proto.wire import UserId
 
 START, WALL = 1_000.0, 1_700_000_000.0
 DETERMINISTIC = settings(derandomize=True, database=None, deadline=None)
-StoreAction = act.StoreCommit | act.StoreLogin | act.StoreRead
-#: what our own clients ask for
-FULL = {"capabilities": ["seq", "batch"], "deviceId": "phone"}
+#: what clients ask for that only send and receive
+FULL: dict[str, Any] = {"capabilities": ["seq", "batch"], "deviceId": "phone"}
 FULL |= {"limits": {"batch": 64, "frameBytes": 65_536}}
+#: … and what our own clients ask for
+ALL = FULL | {"capabilities": list(CAPABILITIES)}
 
 
 class Kit:
@@ -37,19 +40,25 @@ class Kit:
     Attributes:
         holding: store actions wait in `held` for `answer` or `fail`.
         verifying: tokens are verified at once; a token is `user`, `user:role`, or `refuse:CODE`.
+        expires_in, show_last_seen: what is said of a token that is verified.
+        authorizing: what the site was asked, and `authorize` answers.
         said: everything that the gateway wanted, in order.
     """
 
-    def __init__(self, **config: Any) -> None:
+    def __init__(self, *, authorizes: bool = False, tells: bool = False, **config: Any) -> None:
         self.now = START
         self.config = ServerConfig(**config)
-        self.gateway = Gateway(self.config, now=START, wall=WALL, strict=True)
+        self.gateway = Gateway(
+            self.config, now=START, wall=WALL, authorizes=authorizes, tells=tells, strict=True
+        )
         self.store = MemoryStore()
         self.peers: dict[int, Peer] = {}
         self.holding = False
         self.verifying = True
         self.expires_in: float | None = None
-        self.held: deque[StoreAction] = deque()
+        self.show_last_seen = True
+        self.authorizing: deque[act.Authorize] = deque()
+        self.held: deque[act.StoreAction] = deque()
         self.said: list[act.Action] = []
         self._inputs: deque[inp.Input] = deque()
         self._busy = False
@@ -106,6 +115,23 @@ class Kit:
         while self.held:
             self.answer()
 
+    def authorize(self, allowed: bool | None) -> None:
+        """Answer as the site what it was asked first."""
+        request = self.authorizing.popleft().request
+        self.do(inp.Authorized(request=request, allowed=allowed))
+
+    @property
+    def waits(self) -> bool:
+        """Is there a deadline but the one at which the store lets go what is too old?"""
+        gateway = self.gateway
+        hub = [timer for timer, _ in gateway.hub.deadlines() if timer is not HubTimer.RETAIN]
+        return bool(gateway._armed or hub)
+
+    @property
+    def answered(self) -> list[act.Answered]:
+        """What the site was answered."""
+        return [action for action in self.said if isinstance(action, act.Answered)]
+
     @property
     def commits(self) -> list[act.StoreCommit]:
         """Everything that was to be committed."""
@@ -155,7 +181,7 @@ class Kit:
     # ------------------------------------------------------------ the gateway's wishes
 
     def _carry_out(self, action: act.Action) -> None:
-        if isinstance(action, StoreAction):
+        if isinstance(action, act.StoreAction):
             if self.holding:
                 self.held.append(action)
             else:
@@ -163,7 +189,9 @@ class Kit:
         elif isinstance(action, act.Authenticate):
             if self.verifying:
                 self.verify(action)
-        elif isinstance(action, act.Drained):
+        elif isinstance(action, act.Authorize):
+            self.authorizing.append(action)
+        elif isinstance(action, act.Drained | act.MessageStored | act.Answered):
             return
         else:
             self.peers[action.connection].carry_out(action)
@@ -182,16 +210,14 @@ class Kit:
                 user=int(name) if name.isdigit() else name,
                 roles=frozenset(filter(None, more.split(","))),
                 expires_in=self.expires_in,
+                show_last_seen=self.show_last_seen,
             )
         )
 
-    def _store(self, action: StoreAction) -> None:
-        if isinstance(action, act.StoreCommit):
-            self.do(self.store.commit(action))
-        elif isinstance(action, act.StoreLogin):
-            self.do(self.store.login(action))
-        else:
-            self.do(self.store.read(action))
+    def _store(self, action: act.StoreAction) -> None:
+        answer = self.store.carry_out(action)
+        if answer is not None:
+            self.do(answer)
 
 
 class Peer:
@@ -338,7 +364,7 @@ class Peer:
 
     # ------------------------------------------------------------ the server's wishes
 
-    def carry_out(self, action: act.ConnectionAction) -> None:
+    def carry_out(self, action: act.Action) -> None:
         """What the gateway wants of this connection; nothing after its end."""
         assert self.ended is None, f"{type(action).__name__} after the end"
         if isinstance(action, act.SendBytes):
@@ -362,7 +388,9 @@ class Peer:
                 frame = json.loads(event.text)
                 for envelope in frame if isinstance(frame, list) else [frame]:
                     assert envelope.keys() == {"type", "message"}
-                    self.messages.append((envelope["type"], json.loads(envelope["message"])))
+                    body = envelope["message"]
+                    body = json.loads(body) if isinstance(body, str) else body
+                    self.messages.append((envelope["type"], body))
             elif isinstance(event, PingFrame):
                 self.pings.append(event.payload)
                 if self.ponging:

@@ -7,12 +7,13 @@ import random
 
 import pytest
 
-from core.server_kit import FULL, START, Kit
+from core.server_kit import ALL, FULL, START, Kit
 from im_proto.framing import Framing
 from im_proto.limits import FrameLimits
 from im_proto.server import ServerCore, ServerEngine, talk
 from im_proto.server import actions as act
 from im_proto.server import inputs as inp
+from im_proto.server.login import OF_DEVICES
 from im_proto.server.records import MailboxEntry
 
 
@@ -60,7 +61,7 @@ def test_junk_instead_of_an_upgrade_gets_an_http_error(junk: bytes) -> None:
     assert 400 <= status(peer.http) < 500
     assert peer.ended == "closed"
     peer.raw(junk)  # what comes of a connection that is gone changes nothing
-    assert not kit.gateway.engines and kit.gateway.next_deadline() is None
+    assert not kit.gateway.engines and not kit.waits
 
 
 def test_a_slow_request_is_408_at_an_absolute_deadline() -> None:
@@ -190,12 +191,16 @@ def test_whatever_the_authenticator_says_of_expiry_the_login_is_answered(expires
 def test_a_login_is_granted_only_what_was_asked_for_and_can_be_had() -> None:
     kit = Kit()
     peer = kit.user(1, capabilities=["seq", "typing", "magic"])
-    assert peer.data["capabilities"] == ["seq"]
+    assert peer.data["capabilities"] == ["seq", "typing"]
+    assert kit.user(1, **ALL).data["capabilities"] == sorted(ALL["capabilities"])
     nothing = kit.user(1, device="tablet", capabilities=[])
     assert nothing.data["capabilities"] == [] and "epoch" not in nothing.data
+    unnumbered = kit.user(1, device="watch", capabilities=["receipts", "status"])
+    assert unnumbered.data["capabilities"] == ["status"]  # receipts are numbered
     no_device = kit.peer()
-    no_device.login(2, capabilities=["seq", "batch"])
-    assert no_device.data["capabilities"] == ["batch"]  # no device, no cursor to count from
+    no_device.login(2, capabilities=ALL["capabilities"])
+    # no device, no cursor to count from, and no messages of its own
+    assert no_device.data["capabilities"] == sorted(set(ALL["capabilities"]) - OF_DEVICES)
     assert "seq" not in no_device.data
 
 

@@ -17,7 +17,7 @@ def test_a_plain_peer_gets_nothing_of_section_2() -> None:
     kit = Kit()
     kit.expires_in = 60.0
     peer, other = kit.plain("bravo"), kit.user(2)
-    peer.chat(1700000000000, 2, "hi", sessionId=5)
+    peer.chat(1700000000000, 2, "hi")
     for n in range(5):
         other.chat(n + 1, "bravo", f"m{n}")
     peer.chat(0, 2, "bad")
@@ -27,7 +27,7 @@ def test_a_plain_peer_gets_nothing_of_section_2() -> None:
     kit.do(Shutdown(retry_after=5))
     assert peer.code == 1012
     assert peer.data == {"userId": "bravo", "username": "bravo"}
-    assert peer.answers[0] == {"msgId": 1700000000000, "code": 0, "sessionId": 5}
+    assert peer.answers[0] == {"msgId": 1700000000000, "code": 0, "sessionId": 1}
     assert len(peer.pushes) == 5
     assert set(peer.kinds) == {
         "AUTH_RESPONSE", "CHAT_SEND_RESPONSE", "CHAT_REDIRECT_TO_USER_REQUEST",
@@ -45,7 +45,7 @@ def test_ids_come_as_strings_and_leave_as_javascript_can_hold_them() -> None:
     kit = Kit()
     peer, other = kit.plain(1), kit.user(2)
     peer.chat("1700000000000", "2", "hi")  # type: ignore[arg-type]
-    assert peer.answers == [{"msgId": 1700000000000, "code": 0}]
+    assert peer.answers == [{"msgId": 1700000000000, "code": 0, "sessionId": 1}]
     assert other.pushes[0]["fromUser"] == 1
     other.chat(2**53, 1, "big")
     assert peer.pushes[0]["msgId"] == str(2**53)
@@ -187,7 +187,7 @@ def test_the_same_id_with_the_same_content_is_a_repeat() -> None:
     for _ in range(3):
         peer = kit.plain(1)
         peer.chat(5, 2, "once")
-        assert peer.answers == [{"msgId": 5, "code": 0}]
+        assert peer.answers == [{"msgId": 5, "code": 0, "sessionId": 1}]
     assert other.contents == ["once"] and len(kit.stored) == 1
 
 
@@ -198,7 +198,8 @@ def test_the_same_id_with_other_content_is_a_new_message_answered_under_its_own_
     peer.chat(5, 2, "second")
     peer.chat(5, 3, "second")
     peer.chat(5, 2, "second")  # a repeat of the second
-    assert peer.answers == [{"msgId": 5, "code": 0}] * 4
+    assert [answer["msgId"] for answer in peer.answers] == [5] * 4
+    assert [answer["sessionId"] for answer in peer.answers] == [1, 1, 2, 1]
     assert other.contents == ["first", "second"]
     assert kit.stored == [(1, "first"), (1, "second"), (1, "second")]
     ids = [int(push["msgId"]) for push in other.pushes]
@@ -214,7 +215,7 @@ def test_the_same_id_from_two_tabs_at_once_is_sorted_out_in_one_commit() -> None
         tab.chat(5, 2, content)
     kit.release()
     assert sorted(other.contents) == ["a", "b"]
-    assert one.answers == two.answers == [{"msgId": 5, "code": 0}] * 2
+    assert one.answers == two.answers == [{"msgId": 5, "code": 0, "sessionId": 2}] * 2
     assert kit.stored == [(2, "keeps the store busy"), (1, "a"), (1, "b")]
     assert len(kit.submissions) == 4  # the two repeats had nothing to join: the commit saw them
 

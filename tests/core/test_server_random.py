@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.server_kit import DETERMINISTIC, START, WALL, StoreAction
+from core.server_kit import DETERMINISTIC, START, WALL
 from im_proto.config import ServerConfig
 from im_proto.framing import Framing, TextFrame
 from im_proto.limits import FrameLimits
@@ -20,26 +20,36 @@ from im_proto.machines import SERVER_CONNECTION
 from im_proto.server import Gateway
 from im_proto.server import actions as act
 from im_proto.server import inputs as inp
+from im_proto.server.hub import HubTimer
+from im_proto.server.login import CAPABILITIES
 from im_proto.server.records import Fenced
 from im_proto.testing import strategies as wire_st
 from im_proto.testing.memory import MemoryStore
 
 CONFIG = ServerConfig(in_flight=4, unacked=4, commit_batch=3, batch=4)
+NUMBERED = {"CHAT_REDIRECT_TO_USER_REQUEST", "RECEIPT_PUSH", "READ_SYNC"}
 Op = tuple[Any, ...]
 
 
 class Chaos:
     """Carries out random operations, and judges what comes back after each."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, authorizes: bool = False) -> None:
         self.now = START
-        self.gateway = Gateway(CONFIG, now=START, wall=WALL, strict=True)
+        self.gateway = Gateway(
+            CONFIG, now=START, wall=WALL, authorizes=authorizes, tells=True, strict=True
+        )
         self.store = MemoryStore()
         self.framings: dict[int, Framing] = {}
         self.gone: set[int] = set()
         self.closed: set[int] = set()
         self.tokens: list[act.Authenticate] = []
-        self.asked: list[StoreAction] = []
+        self.asked: list[act.StoreAction] = []
+        self.authorizing: list[act.Authorize] = []
+        #: what the site has asked, and has no answer to
+        self.site_waits: set[int] = set()
+        self.site_asked = 0
+        self.told = 0
         self.drained = 0
         self.sync = 0
         #: (user, msgId): how often it was sent, and how often the store said what became of it
@@ -63,7 +73,13 @@ class Chaos:
         if isinstance(action, act.Drained):
             self.drained += 1
             assert self.drained == 1 and not self.gateway.engines
-        elif isinstance(action, StoreAction):
+        elif isinstance(action, act.Authorize):
+            self.authorizing.append(action)
+        elif isinstance(action, act.Answered):
+            self.site_waits.remove(action.request)
+        elif isinstance(action, act.MessageStored):
+            self.told += 1
+        elif isinstance(action, act.StoreAction):
             busy = any(isinstance(one, act.StoreCommit) for one in self.asked)
             assert not (busy and isinstance(action, act.StoreCommit)), "two commits at once"
             self.asked.append(action)
@@ -86,12 +102,13 @@ class Chaos:
                 continue
             frame = json.loads(event.text)
             for envelope in frame if isinstance(frame, list) else [frame]:
-                message = json.loads(envelope["message"])
+                message = envelope["message"]
+                message = json.loads(message) if isinstance(message, str) else message
                 if envelope["type"] == "CHAT_SEND_RESPONSE" and message["code"] in (0, 40900):
                     self._on_answer(connection, int(message["msgId"]))
                 elif envelope["type"] == "AUTH_RESPONSE" and "seq" in message.get("data", {}):
                     self.last_seq[connection] = int(message["data"]["seq"])
-                elif envelope["type"] == "CHAT_REDIRECT_TO_USER_REQUEST" and "seq" in message:
+                elif envelope["type"] in NUMBERED and "seq" in message:
                     assert int(message["seq"]) == self.last_seq[connection] + 1, "a hole"
                     self.last_seq[connection] += 1
                 elif envelope["type"] == "SYNC_RESPONSE":
@@ -124,7 +141,7 @@ class Chaos:
             return
         auth: dict[str, Any] = {"accessToken": str(user), "userId": user}
         if mode > 2:
-            auth |= {"capabilities": ["seq", "batch"], "deviceId": f"d{mode % 2}"}
+            auth |= {"capabilities": list(CAPABILITIES), "deviceId": f"d{mode % 2}"}
             auth["limits"] = {"batch": mode}
         if mode > 4:
             auth["resume"] = {"epoch": "e0", "seq": mode - 5}
@@ -159,6 +176,48 @@ class Chaos:
         self.sync = after
         self._envelope(self._some(at), "SYNC_REQUEST", {"after": after})
 
+    def op_read(self, at: int, msg_id: int, of: int) -> None:
+        message = {"msgId": msg_id, "fromUser": of}
+        self._envelope(self._some(at), "CHAT_READ_RECEIPT_REQUEST", message)
+
+    def op_status(self, at: int, msg_id: int) -> None:
+        self._envelope(self._some(at), "MESSAGE_STATUS_REQUEST", {"msgIds": [msg_id, msg_id + 1]})
+
+    def op_typing(self, at: int, to: int, active: bool) -> None:
+        self._envelope(self._some(at), "TYPING", {"toUser": to, "active": active})
+
+    def op_call(self, at: int, call: tuple[str, dict[str, Any]]) -> None:
+        op, params = call
+        request = {"id": f"c{at}", "op": op, "params": params}
+        self._envelope(self._some(at), "SESSION_REQUEST", request)
+
+    def op_refresh(self, at: int) -> None:
+        connection = self._some(at)
+        token = str(self.users.get(connection, 1))
+        self._envelope(connection, "AUTH_REQUEST", {"accessToken": token})
+
+    def op_authorized(self, at: int, allowed: bool | None) -> None:
+        if self.authorizing:
+            request = self.authorizing.pop(at % len(self.authorizing)).request
+            self.do(inp.Authorized(request=request, allowed=allowed))
+
+    def op_site_sends(self, user: int, to: int, content: str, msg_id: int | None) -> None:
+        self.site_asked += 1
+        self.site_waits.add(self.site_asked)
+        asked = inp.SendAsked(
+            request=self.site_asked, from_user=user, to_user=to, content=content, msg_id=msg_id
+        )
+        self.do(asked)
+
+    def op_site_calls(self, user: int, call: tuple[str, dict[str, Any]]) -> None:
+        self.site_asked += 1
+        self.site_waits.add(self.site_asked)
+        op, params = call
+        self.do(inp.CallAsked(request=self.site_asked, user=user, op=op, params=params))
+
+    def op_kick(self, user: int, device: str | None, again: bool) -> None:
+        self.do(inp.KickAsked(user=user, device=device, reconnect=again))
+
     def op_text(self, at: int, text: str) -> None:
         framing = self.framings.get(connection := self._some(at))
         if framing is not None and framing.open:
@@ -191,7 +250,7 @@ class Chaos:
         if not self.asked:
             return
         action = self.asked.pop(0)
-        if fails:
+        if fails and not isinstance(action, act.StoreSeen):
             self.do(inp.StoreFailed(request=action.request, reason="full"))
         elif isinstance(action, act.StoreCommit):
             done = self.store.commit(action)
@@ -199,10 +258,8 @@ class Chaos:
                 if not isinstance(result, Fenced):
                     self.decided[int(submission.sender), submission.msg_id] += 1
             self.do(done)
-        elif isinstance(action, act.StoreLogin):
-            self.do(self.store.login(action))
-        else:
-            self.do(self.store.read(action))
+        elif (answer := self.store.carry_out(action)) is not None:
+            self.do(answer)
 
     def op_stale(self, request: int) -> None:
         self.do(inp.StoreFailed(request=10**6 + request, reason="of another life"))
@@ -251,6 +308,8 @@ class Chaos:
             self.do(inp.ConnectionLost(connection=connection))
         assert not self.gateway._armed  # at once, not when their deadlines have come
         for _ in range(500):
+            while self.authorizing:
+                self.op_authorized(0, True)
             while self.asked:
                 self.op_store(False)
             self.op_wait(100)
@@ -261,11 +320,26 @@ class Chaos:
         assert not hub._roster.all() and not hub._roster.online() and not hub._roster._devices
         assert not hub._logins and not hub._reads
         assert commits.idle and not commits._pending and not commits._waiters
-        assert self.gateway.next_deadline() is None
+        assert not hub._gate._lines and not hub._gate._asked and not hub._gate._asking
+        assert not hub._questions._of_clients and not hub._questions._of_site
+        assert not self.site_waits, "the site waits for ever"
+        if not self.drained:
+            assert not hub._peers._circles and not hub._peers._watched_by and not hub._peers._asked
+            assert not hub._presence._leaving and not hub._typists._said
+            assert [timer for timer, _ in hub.deadlines()] == [HubTimer.RETAIN]
         assert self.gateway.online() == {}
 
 
 CONNECTION, USER = st.integers(0, 7), st.integers(1, 3)
+CALL = st.sampled_from(
+    [
+        ("startChat", {"bookId": 7, "buyerId": 1, "sellerId": 2}),
+        ("getCurrent", {"userId": 1}),
+        ("history", {"peerId": 2}),
+        ("get", {"sessionId": 1}),
+        ("nonsense", {}),
+    ]
+)
 OPS: dict[str, tuple[st.SearchStrategy[Any], ...]] = {
     "connect": (USER, st.integers(0, 7)),
     "token": (CONNECTION, st.integers(0, 9)),
@@ -275,6 +349,15 @@ OPS: dict[str, tuple[st.SearchStrategy[Any], ...]] = {
     "text": (CONNECTION, wire_st.garbage_frames | wire_st.frames(wire_st.client_messages, batch=3)),
     "bytes": (CONNECTION, st.binary(max_size=20) | st.sampled_from([b"\x81", b"\x89\x80abcd"])),
     "pong": (CONNECTION, st.integers(0, 5)),
+    "read": (CONNECTION, st.integers(1, 4), USER),
+    "status": (CONNECTION, st.integers(1, 4)),
+    "typing": (CONNECTION, USER, st.booleans()),
+    "call": (CONNECTION, CALL),
+    "refresh": (CONNECTION,),
+    "authorized": (CONNECTION, st.sampled_from([True, True, True, False, None])),
+    "site_sends": (USER, USER, st.sampled_from(["a", " "]), st.none() | st.integers(0, 4)),
+    "site_calls": (USER, CALL),
+    "kick": (USER, st.sampled_from([None, "d0", ""]), st.booleans()),
     "close": (CONNECTION,),
     "lose": (CONNECTION,),
     "write": (CONNECTION, st.booleans()),
@@ -286,7 +369,8 @@ OPS: dict[str, tuple[st.SearchStrategy[Any], ...]] = {
     "shutdown": (),
 }
 #: what makes a session alive is drawn more often
-OFTEN = ["connect", "token", "store", "chat"] * 3 + ["store", "chat", "ack"] * 2
+OFTEN = ["connect", "token", "store", "chat"] * 4 + ["store", "chat", "ack", "authorized"] * 3
+OFTEN += ["read", "status", "call", "typing", "site_sends", "site_calls", "store", "store"]
 ANY_OP = st.sampled_from([*OPS, *OFTEN]).flatmap(lambda name: st.tuples(st.just(name), *OPS[name]))
 LIVELY = st.sampled_from(["connect", *OFTEN]).flatmap(
     lambda name: st.tuples(st.just(name), *OPS[name])
@@ -299,17 +383,19 @@ LOGGED_IN: list[Op] = [
 
 
 @settings(DETERMINISTIC, max_examples=40, suppress_health_check=list(HealthCheck))
-@given(st.lists(ANY_OP, max_size=60))
-def test_nothing_that_can_happen_upsets_a_gateway(ops: list[Op]) -> None:
-    chaos = Chaos()
+@given(st.lists(ANY_OP, max_size=60), st.booleans())
+def test_nothing_that_can_happen_upsets_a_gateway(ops: list[Op], authorizes: bool) -> None:
+    chaos = Chaos(authorizes=authorizes)
     chaos.run(ops)
     chaos.finish()
 
 
 @settings(DETERMINISTIC, max_examples=40, suppress_health_check=list(HealthCheck))
-@given(st.lists(LIVELY, max_size=60), st.lists(ANY_OP, max_size=15))
-def test_nothing_upsets_a_gateway_that_is_busy(lively: list[Op], any_ops: list[Op]) -> None:
-    chaos = Chaos()
+@given(st.lists(LIVELY, max_size=60), st.lists(ANY_OP, max_size=15), st.booleans())
+def test_nothing_upsets_a_gateway_that_is_busy(
+    lively: list[Op], any_ops: list[Op], authorizes: bool
+) -> None:
+    chaos = Chaos(authorizes=authorizes)
     chaos.run([*LOGGED_IN, *lively, *any_ops])
     chaos.finish()
 
@@ -326,7 +412,7 @@ def test_a_shutdown_in_the_middle_of_anything_ends(before: list[Op], after: list
 def test_the_random_runs_do_get_somewhere() -> None:
     chaos = Chaos()
     chaos.run([*LOGGED_IN, ("chat", 1, 1, 2, "a"), ("chat", 3, 1, 2, "b")])
-    chaos.run([("store", False)] * 6)
+    chaos.run([("store", False)] * 20)
     assert sum(chaos.answered.values()) == 2 and len(chaos.store.messages) == 2
     assert chaos.last_seq[2] == 2
     chaos.finish()

@@ -43,7 +43,7 @@ class Desk:
                 user=1,
                 roles=frozenset(),
                 device="phone",
-                numbered=True,
+                granted=frozenset({"seq"}),
                 resume=None,
             )
         )

@@ -1,0 +1,95 @@
+"""What all parts of the hub share: the time, who is logged in, and what is to be done."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from ..config import ServerConfig
+from ..timers import Timers
+from . import talk
+from .actions import HubAction
+from .roster import Roster
+from .session import Session
+
+HubOutput = HubAction | talk.SendTo
+
+
+class HubTimer(StrEnum):
+    """The hub's deadlines."""
+
+    CURSORS = "cursors to be written"
+    """Acknowledged cursors wait for a commit to ride along with."""
+    DRAIN = "the end of the drain"
+    """The server goes down and does not wait for the store any longer."""
+    OFFLINE = "the next user to be told offline"
+    """A user's last device has left, and may come back until then."""
+    TYPING = "the next word about who types"
+    """Somebody was told of one who types, and is told again no sooner than this."""
+    PEERS = "peers to be looked up again"
+    """The store could not say who shares a session with whom."""
+    RETAIN = "what is too old to be let go"
+    """The store is asked to let go what is too old."""
+
+
+class Desk:
+    """See the module.
+
+    Args:
+        config: limits and timeouts.
+        now: seconds on a monotonic clock.
+        wall: seconds since 1970 at `now`.
+    """
+
+    def __init__(self, config: ServerConfig, *, now: float, wall: float) -> None:
+        self.config = config
+        self.now = now
+        self.wall_offset = wall - now
+        self.roster = Roster()
+        self.timers: Timers[HubTimer] = Timers(frozenset())
+        self._out: list[HubOutput] = []
+        self._requests = 0
+
+    @property
+    def wall_ms(self) -> int:
+        """Milliseconds since 1970."""
+        return int((self.now + self.wall_offset) * 1000)
+
+    @property
+    def session_lifetime(self) -> int | None:
+        """How long a session lives after its last message, in milliseconds; None: for ever."""
+        lifetime = self.config.session_lifetime
+        return None if lifetime is None else int(lifetime * 1000)
+
+    def tell(self, connection: int, what: talk.FromHub) -> None:
+        """Tell a connection something."""
+        self._out.append(talk.SendTo(connection=connection, talk=what))
+
+    def do(self, action: HubAction) -> None:
+        """Want something done."""
+        self._out.append(action)
+
+    def take(self) -> list[HubOutput]:
+        """Everything that is to be done and was not taken yet, in order."""
+        out, self._out = self._out, []
+        return out
+
+    def request(self) -> int:
+        """A name for something that will be answered."""
+        self._requests += 1
+        return self._requests
+
+    # ------------------------------------------------------------ what a session waits for
+
+    def owes(self, session: Session) -> None:
+        """The session waits for one more answer. With too many it is not read for a while."""
+        session.unanswered += 1
+        if session.unanswered >= self.config.in_flight and not session.paused:
+            session.paused = True
+            self.tell(session.connection, talk.Pause(paused=True))
+
+    def answered(self, session: Session) -> None:
+        """… and has got one."""
+        session.unanswered -= 1
+        if session.paused and session.unanswered <= self.config.in_flight // 2:
+            session.paused = False
+            self.tell(session.connection, talk.Pause(paused=False))

@@ -1,0 +1,168 @@
+"""What a client asks the store through the hub: what became of its messages, and calls about
+sessions. A few at a time for each connection, and none while it takes no bytes: answers are large.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ..wire import UserId, codes, user_id
+from . import sessions, talk
+from .actions import Answered, StoreCall, StoreStatus
+from .commits import Commits
+from .desk import Desk
+from .gate import Gate
+from .inputs import CallAsked, CallDone, StatusFound
+from .session import Session
+
+#: Questions of one connection that are with the store at a time.
+AT_ONCE: Final = 4
+UNAVAILABLE: Final = "the store is unavailable"
+
+
+class Questions:
+    """See the module.
+
+    Args:
+        desk: of the hub.
+        commits: the line before the store, which they stand in.
+        gate: while messages of a connection wait there, its questions wait too.
+    """
+
+    def __init__(self, desk: Desk, commits: Commits, gate: Gate) -> None:
+        self._desk = desk
+        self._commits = commits
+        self._gate = gate
+        #: by our request: of which connection, and its name for a call ("" for a status)
+        self._of_clients: dict[int, tuple[int, str]] = {}
+        #: by our request: the site's
+        self._of_site: dict[int, int] = {}
+
+    @property
+    def idle(self) -> bool:
+        """Nobody waits for an answer."""
+        return not self._of_site and not any(
+            self._desk.roster.get(connection) for connection, _ in self._of_clients.values()
+        )
+
+    def asked(self, question: talk.StatusAsked | talk.CallRequested) -> None:
+        """A client asks."""
+        session = self._desk.roster.get(question.connection)
+        if session is not None:
+            session.questions.append(question)
+            self._desk.owes(session)
+            self.go_on(session)
+
+    def go_on(self, session: Session) -> None:
+        """Ask the store what waits, as far as may be."""
+        while session.questions and session.asked < AT_ONCE:
+            if session.blocked or self._gate.holds(session):
+                return
+            self._ask(session, session.questions.popleft())
+
+    def _ask(self, session: Session, question: talk.StatusAsked | talk.CallRequested) -> None:
+        request = self._desk.request()
+        name = ""
+        if isinstance(question, talk.StatusAsked):
+            forgotten = self._desk.wall_ms - int(self._desk.config.dedupe_seconds * 1000)
+            self._commits.ask(
+                StoreStatus(
+                    request=request,
+                    user=session.user,
+                    device=session.device,
+                    msg_ids=question.msg_ids,
+                    forgotten_before=forgotten,
+                )
+            )
+        else:
+            name = question.id
+            try:
+                call = self._read(question.op, question.params)
+            except sessions.BadCall as bad:
+                self._tell(session, name, codes.BAD_REQUEST, None, str(bad))
+                return
+            self._commits.ask(self._call(request, session.user, call))
+        self._of_clients[request] = (session.connection, name)
+        session.asked += 1
+
+    def called(self, asked: CallAsked) -> None:
+        """The site asks."""
+        try:
+            user = user_id(asked.user)
+            call = self._read(asked.op, asked.params, site=True)
+        except ValueError as bad:
+            self._answer(asked.request, codes.BAD_REQUEST, None, str(bad))
+            return
+        request = self._desk.request()
+        self._of_site[request] = asked.request
+        self._commits.ask(self._call(request, user, call))
+
+    def _read(self, op: str, params: Mapping[str, Any], *, site: bool = False) -> sessions.Call:
+        page = self._desk.config.history_page
+        return sessions.read_call(op, params, history_page=page, site=site)
+
+    def _call(self, request: int, user: UserId, call: sessions.Call) -> StoreCall:
+        return StoreCall(
+            request=request,
+            user=user,
+            call=call,
+            at=self._desk.wall_ms,
+            session_lifetime=self._desk.session_lifetime,
+        )
+
+    # ------------------------------------------------------------ answers
+
+    def found(self, found: StatusFound) -> None:
+        """The store knows what became of messages."""
+        session, _ = self._session(found.request)
+        if session is not None:
+            self._desk.tell(session.connection, talk.StatusTold(items=found.items))
+            self._desk.answered(session)
+            self.go_on(session)
+
+    def done(self, done: CallDone) -> None:
+        """The store has carried out a call."""
+        site = self._of_site.pop(done.request, None)
+        if site is not None:
+            self._answer(site, done.code, done.data, done.text)
+            return
+        session, name = self._session(done.request)
+        if session is not None:
+            self._tell(session, name, done.code, done.data, done.text)
+            self.go_on(session)
+
+    def failed(self, request: int) -> list[Session] | None:
+        """The store could not answer; returns the sessions that can't be told so, and have to end.
+        None: it wasn't asked this."""
+        site = self._of_site.pop(request, None)
+        if site is not None:
+            self._answer(site, codes.SERVER_ERROR, None, UNAVAILABLE)
+            return []
+        if request not in self._of_clients:
+            return None
+        session, name = self._session(request)
+        if session is None:
+            return []
+        if not name:
+            return [session]
+        self._tell(session, name, codes.SERVER_ERROR, None, UNAVAILABLE)
+        self.go_on(session)
+        return []
+
+    def _session(self, request: int) -> tuple[Session | None, str]:
+        """Whose question that was, if it is still there, and its name."""
+        connection, name = self._of_clients.pop(request, (-1, ""))
+        session = self._desk.roster.get(connection)
+        if session is not None:
+            session.asked -= 1
+        return session, name
+
+    def _tell(self, session: Session, name: str, code: int, data: Any, text: str) -> None:
+        self._desk.tell(
+            session.connection, talk.CallAnswered(id=name, code=code, data=data, text=text)
+        )
+        self._desk.answered(session)
+
+    def _answer(self, request: int, code: int, data: Any, text: str) -> None:
+        self._desk.do(Answered(request=request, code=code, data=data, text=text))
