@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import ssl
 import time
@@ -13,15 +14,26 @@ from typing import Any, Literal, Self, TypeVar
 
 from im_proto.client.turns import Priority
 from im_proto.config import ClientConfig
-from im_proto.errors import LocalProtocolError
+from im_proto.errors import IMError, IMErrorCode, LocalProtocolError
 from im_proto.wire import UserId
-from im_proto.wire.session import SessionOp, SessionVO
-from im_runtime import Asking, Client, Pending, Reception, Telling, unanswered
+from im_proto.wire.session import SessionOp
+from im_runtime import (
+    Answer,
+    Asking,
+    Client,
+    Durability,
+    Pending,
+    Reception,
+    Telling,
+    check_slow,
+    unanswered,
+)
 
 from .clock import Clock
 from .dispatcher import Dispatcher
 from .driver import Driver, wake
 from .life import Life
+from .message import Message
 from .messages import Messages
 from .sent import SentMessage
 from .sessions import SessionMethods
@@ -52,10 +64,15 @@ class IMClient(SessionMethods, Client):
         rng: where masks, keys, delays and the device id are drawn from. Anything but a
             `random.SystemRandom` is for tests (RFC 6455 section 5.3).
         wall: the wall clock, in seconds since 1970.
+        storage: the path of a file that keeps what must outlive the program: messages on their way
+            out, what was handled, the device id. It is opened here, which takes a moment of disk,
+            and taken for this client alone until `close()`. None: nothing is kept.
+        durability: what the file survives: "power" a power cut, "process" a crash of the program.
 
     Raises:
         pydantic.ValidationError: the configuration is wrong.
-        LocalProtocolError: `callbacks` or `slow_callback` is.
+        LocalProtocolError: `callbacks`, `slow_callback`, `storage` or `durability` is.
+        IMError: JOURNAL_FAILED: the storage can't be used; says why, and what to do.
     """
 
     def __init__(
@@ -68,7 +85,10 @@ class IMClient(SessionMethods, Client):
         log_content: bool | None = None,
         rng: random.Random | None = None,
         wall: Callable[[], float] = time.time,
+        storage: str | os.PathLike[str] | None = None,
+        durability: Durability = "power",
     ) -> None:
+        check_slow(slow_callback)
         if callbacks not in ("thread", "inline"):
             raise LocalProtocolError(f"callbacks is 'thread' or 'inline', not {callbacks!r}")
         self._clock = Clock.here_if_any()
@@ -79,6 +99,8 @@ class IMClient(SessionMethods, Client):
             now=self._clock.now,
             wall=wall,
             rng=rng,
+            storage=storage,
+            durability=durability,
         )
         self._driver = Driver(
             self._engine,
@@ -89,6 +111,7 @@ class IMClient(SessionMethods, Client):
             failed=lambda exc: self._telling.bug(exc),
             ssl_context=ssl_context,
             wall=wall,
+            journal=self._journal,
             close_timeout=self.config.timeouts.close,
         )
         self._dispatcher = Dispatcher(
@@ -113,9 +136,12 @@ class IMClient(SessionMethods, Client):
             iteration=Messages,
             supply=self._life.supply,
             feed=self._driver.feed,
+            message=Message,
+            desk=self._desk,
+            manual=self.config.ack == "manual",
         )
-        self._pending: Pending[SentMessage] = Pending()
-        self._asking = Asking()
+        self._pending: Pending[SentMessage] = Pending(self._engine, self._restore)
+        self._asking = Asking(lambda: self._engine.sessions_over_http)
         self._driver.awaited = lambda: len(self._asking) > 0
         self._telling = Telling(
             self._callbacks,
@@ -133,7 +159,12 @@ class IMClient(SessionMethods, Client):
     # ------------------------------------------------------------ connecting
 
     async def __aenter__(self) -> Self:
-        await self.connect()
+        try:
+            await self.connect()
+        except BaseException:
+            if self._journal is not None:
+                await self.close()
+            raise
         return self
 
     async def __aexit__(
@@ -142,7 +173,7 @@ class IMClient(SessionMethods, Client):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self.disconnect()
+        await self.close()
 
     async def connect(self, timeout: float | None = 30.0, *, retry: bool = False) -> None:
         """Connect and log in. Returns when logged in, at once if it is.
@@ -158,8 +189,10 @@ class IMClient(SessionMethods, Client):
         Raises:
             IMError: CONNECTION_FAILED, CONNECTION_TIMEOUT, CONNECTION_LOST, AUTH_FAILED,
                 AUTH_TIMEOUT, TOKEN_INVALID, RECONNECT_FAILED …
-            LocalProtocolError: the client is in use on another event loop.
+            LocalProtocolError: the client is in use on another event loop, or closed.
         """
+        if self._driver.closed:
+            raise LocalProtocolError("connect(): this client is closed, for good")
         self._bind()
         await self._life.connect(timeout, retry=retry)
 
@@ -179,6 +212,24 @@ class IMClient(SessionMethods, Client):
         self._bind()
         await self._life.disconnect()
 
+    async def close(self) -> None:
+        """`disconnect()`, and the storage, if there is one, is closed, for good: what was queued
+        stays in it, for the next client that opens it. Whoever waits for a message is released.
+
+        Takes a little longer than `disconnect()`, but not for ever, also if the disk hangs. Twice
+        is no error. `async with` ends with it. Without storage the client can be connected again.
+
+        Raises:
+            LocalProtocolError: the client is in use on another event loop.
+        """
+        try:
+            await self.disconnect()
+        finally:
+            if self._journal is not None and not self._driver.closed:
+                await self._life.close_storage()
+                text = "the client was closed; the message stays in the storage, for the next one"
+                self._pending.close(IMError(IMErrorCode.MESSAGE_SEND_FAILED, text))
+
     # ------------------------------------------------------------ sending
 
     async def send_message(
@@ -190,6 +241,9 @@ class IMClient(SessionMethods, Client):
         timeout: float | None = None,
         *,
         priority: Priority = "normal",
+        key: str | None = None,
+        ttl: float | None = None,
+        wait: bool = False,
     ) -> SentMessage:
         """Send a message; returns when the server has accepted it.
 
@@ -206,17 +260,34 @@ class IMClient(SessionMethods, Client):
             timeout: seconds to wait; None waits for the message's end.
             priority: "high", "normal" or "low": conversations with a higher one go first, in a
                 mix that lets the others through. Inside a conversation the order stays.
+            key: the application's own name for it, 1 to 256 printable characters: sent again under
+                the same key it is the same message, also in the next process with `storage`, for
+                `config.keys_kept` seconds after its end. The message that it is, is returned.
+            ttl: seconds after which it expires, if no transport had it; None: as
+                `config.time_to_live` says.
+            wait: where the outbox is full, stand in line for room instead of QUEUE_FULL.
 
         Raises:
             IMError: QUEUE_FULL and MESSAGE_FORMAT_ERROR, and nothing was queued;
-                MESSAGE_SEND_FAILED, SERVER_ERROR, IN_DOUBT, MESSAGE_CANCELLED, with the message as
-                `error.sent`; MESSAGE_TIMEOUT, with a message that is still on its way. When the
-                client has given up, the error that it gave up over: before, and nothing was
-                queued; or meanwhile, with a message that goes out after connect().
+                MESSAGE_SEND_FAILED, SERVER_ERROR, IN_DOUBT, MESSAGE_CANCELLED, MESSAGE_EXPIRED,
+                JOURNAL_FAILED, with the message as `error.sent`; MESSAGE_TIMEOUT, with a message
+                that is still on its way. When the client has given up, the error that it gave up
+                over: before, and nothing was queued; or meanwhile, with a message that goes out
+                after connect().
+            LocalProtocolError: another message was sent under that key; or the client is closed.
         """
         if self._life.gave_up is not None:
             raise self._life.gave_up.with_traceback(None)
-        sent = self.queue_message(to_user_id, content, message_type, session_id, priority=priority)
+        sent = self.queue_message(
+            to_user_id,
+            content,
+            message_type,
+            session_id,
+            priority=priority,
+            key=key,
+            ttl=ttl,
+            wait=wait,
+        )
         if timeout is None:
             return await sent.accepted()
         try:
@@ -235,21 +306,40 @@ class IMClient(SessionMethods, Client):
         session_id: int | None = None,
         *,
         priority: Priority = "normal",
+        key: str | None = None,
+        ttl: float | None = None,
+        wait: bool = False,
     ) -> SentMessage:
         """Queue a message and return at once, with or without a connection.
+
+        With `storage` it is on disk when `await sent.queued()` returns; with `wait` that holds back
+        whoever would queue more.
 
         Args: as for `send_message`.
 
         Raises:
             IMError: QUEUE_FULL or MESSAGE_FORMAT_ERROR; nothing was queued.
+            LocalProtocolError: another message was sent under that key; or the client is closed.
         """
-
-        def make(ref: int) -> SentMessage:
-            return SentMessage(
-                ref, to_user_id, content, message_type, session_id, priority, cancel=self._cancel
+        message = (to_user_id, content, message_type, session_id, priority, key)
+        return self._here(
+            lambda: self._pending.queue(
+                lambda ref: self._new_sent(ref, *message), self._step, ttl=ttl, wait=wait
             )
+        )
 
-        return self._here(self._pending.queue, make, self._step)
+    @property
+    def outbox(self) -> list[SentMessage]:
+        """The messages that have no end yet, in the order they were given; with `storage`, those
+        of earlier processes too."""
+        return self._here(self._pending.all)
+
+    def _new_sent(self, *message: Any) -> SentMessage:
+        return SentMessage(*message, cancel=self._cancel, handling=self._handling)
+
+    def _handling(self) -> bool:
+        task = asyncio.current_task()
+        return self._dispatcher.runs_in(task) or self._reception.holds(task)
 
     # ------------------------------------------------------------ receiving
 
@@ -266,7 +356,7 @@ class IMClient(SessionMethods, Client):
 
     # ------------------------------------------------------------ sessions
 
-    async def _ask(self, op: SessionOp, **params: Any) -> tuple[SessionVO, ...]:
+    async def _ask(self, op: SessionOp, **params: Any) -> Answer:
         self._bind()
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         asked = self._asking.ask(op, params, step=self._step, wake=partial(wake, waiter))

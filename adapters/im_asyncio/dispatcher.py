@@ -73,6 +73,10 @@ class Dispatcher:
         running = _ACTIVE.get()
         return running is not None and running.active and running.dispatcher is self
 
+    def runs_in(self, task: object) -> bool:
+        """Is that the task in which callbacks run?"""
+        return task is not None and task is self._task
+
     @property
     def busy(self) -> bool:
         """A callback is running or about to."""

@@ -57,6 +57,11 @@ class Driver(_Driver[Link]):
     def _set_timer(self, when: float) -> Callable[[], object]:
         return self._loop.call_at(when - self._clock.ahead, self._time_passed).cancel
 
+    @property
+    def _may_come_back(self) -> bool:
+        # Without a loop nothing is held up by a disk, and there is nobody to tell it to.
+        return self._clock.loop is not None and self._clock.loop.is_running()
+
     # -- tasks
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -125,9 +130,16 @@ class Driver(_Driver[Link]):
 
     async def until_quiet(self, timeout: float) -> bool:
         """Wait until `quiet`, at most so many seconds; False if it isn't."""
+        return await self._until(lambda: self.quiet, timeout)
+
+    async def until_written(self, timeout: float) -> bool:
+        """Wait until the journal has all, at most so many seconds; False if it hasn't."""
+        return await self._until(lambda: self.written, timeout)
+
+    async def _until(self, reached: Callable[[], bool], timeout: float) -> bool:
         loop = self._loop
         end = loop.time() + timeout
-        while not self.quiet:
+        while not reached():
             waiter: asyncio.Future[None] = loop.create_future()
             self._waiters.append(waiter)
             handle = loop.call_at(end, wake, waiter)
@@ -138,11 +150,14 @@ class Driver(_Driver[Link]):
                 self._waiters.remove(waiter)
             if loop.time() >= end:
                 break
-        return self.quiet
+        return reached()
 
     def _is_quiet(self) -> None:
         for waiter in self._waiters:
             wake(waiter)
+
+    def _is_written(self) -> None:
+        self._is_quiet()
 
 
 def wake(waiter: asyncio.Future[None]) -> None:

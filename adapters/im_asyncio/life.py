@@ -15,6 +15,7 @@ from im_runtime import Log, Login, Phase, Standing, not_in_time
 
 from .dispatcher import Dispatcher
 from .driver import Driver, wake
+from .worker import in_thread
 
 #: How much longer than the engine's own deadlines an end may take, in seconds.
 _MARGIN: Final = 1.0
@@ -144,6 +145,11 @@ class Life(Standing):
                 self._dispatcher.cancel()
                 await self._dispatcher.drained(_MARGIN)
             raise
+
+    async def close_storage(self) -> None:
+        """What the engine wanted kept is kept, in bounded time; then the journal is closed."""
+        await self._driver.until_written(self._limit)
+        await in_thread("im_asyncio-storage", self._driver.close_journal, _MARGIN)
 
     async def _close(self, *, abort: bool) -> None:
         """From OPEN to CLOSED, whatever happens; a cancellation comes out at the end."""

@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Self
 
-from im_runtime import Iteration, Message, Source, Supply
+from im_runtime import Iteration, Source, Supply
+
+from .message import Message
 
 
 class Messages(Iteration, AsyncIterator[Message]):
@@ -14,7 +16,9 @@ class Messages(Iteration, AsyncIterator[Message]):
 
     A message is acknowledged when the next one is asked for, so one whose handling failed, or
     was left by `break`, is not. It is offered again by the next `messages()`, and by the server to
-    this user's next connection. `acknowledge()` says earlier that it is done.
+    this user's next connection. `acknowledge()` says earlier that it is done. With
+    `config.ack="manual"` only `message.ack()` does, and what was given is given again only to the
+    next process.
 
     Keep the iterator: `anext(client.messages())` twice gives the same message twice, as each new
     iterator starts at what is not acknowledged.
@@ -53,6 +57,7 @@ class Messages(Iteration, AsyncIterator[Message]):
         while True:
             found = self.look()
             if isinstance(found, Message):
+                self._holder = asyncio.current_task()
                 return found
             if found is Supply.DRY:
                 raise StopAsyncIteration

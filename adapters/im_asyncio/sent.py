@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from typing import Any
 
 from im_proto.client.events import Event
 from im_proto.errors import IMError
-from im_runtime import MessageError
+from im_runtime import MessageError, Reached
 from im_runtime import SentMessage as _SentMessage
 
 
@@ -19,33 +19,63 @@ class SentMessage(_SentMessage):
     it failed. Any number of tasks may await it, at any time; cancelling an await withdraws nothing.
     """
 
-    __slots__ = ("_callers", "_waiters")
+    __slots__ = ("_callers", "_closed", "_waiters")
 
-    def __init__(self, *message: Any, cancel: Callable[[SentMessage], bool]) -> None:
-        super().__init__(*message, cancel=cancel)
+    def __init__(self, *message: Any, **more: Any) -> None:
+        super().__init__(*message, **more)
         self._waiters: set[asyncio.Future[None]] = set()
         #: those in send_message(), who do not wait for a client that has given up
         self._callers: set[asyncio.Future[None]] = set()
+        self._closed: IMError | None = None
 
     def __await__(self) -> Generator[Any, None, SentMessage]:
-        if not self.done:
+        return self._until(Reached.END).__await__()
+
+    async def queued(self) -> SentMessage:
+        """Wait until it is in the outbox: with `storage`, on disk. It will have an end.
+
+        Raises:
+            IMError: its `error`, if it never got there (JOURNAL_FAILED, MESSAGE_CANCELLED …).
+        """
+        return await self._until(Reached.QUEUED)
+
+    async def delivered(self) -> SentMessage:
+        """Wait until a first device of the recipient has it, as long as that takes.
+
+        Raises:
+            IMError: its `error` when it has failed.
+            LocalProtocolError: the server tells no receipts; or this would keep the receipt from
+                coming: it is awaited where a received message is handled.
+        """
+        self.check_receipts()
+        return await self._until(Reached.DELIVERED)
+
+    async def read(self) -> SentMessage:
+        """Wait until the recipient has read it, as long as that takes.
+
+        Raises: as for `delivered`.
+        """
+        self.check_receipts()
+        return await self._until(Reached.READ)
+
+    async def _until(self, wanted: Reached) -> SentMessage:
+        while not self.is_over(wanted):
+            if self._closed is not None:
+                raise MessageError.of(self._closed, self)
             waiter = asyncio.get_running_loop().create_future()
             self._waiters.add(waiter)
             try:
-                yield from waiter
+                await waiter
             finally:
                 self._waiters.discard(waiter)
-        if self.error is not None:
-            raise self.error.with_traceback(None)
-        return self
+        return self.outcome(wanted)
 
     def apply(self, event: Event) -> bool:
         """Take in what the engine tells of it. Not for applications."""
         done = super().apply(event)
+        self._wake(self._waiters)
         if done:
-            for waiter in self._waiters | self._callers:
-                if not waiter.done():
-                    waiter.set_result(None)
+            self._wake(self._callers)
         return done
 
     async def accepted(self) -> SentMessage:
@@ -64,3 +94,15 @@ class SentMessage(_SentMessage):
         for caller in self._callers:
             if not caller.done():
                 caller.set_exception(MessageError.of(error, self))
+
+    def close(self, error: IMError) -> None:
+        """The client is closed, for good: nobody waits any more. Not for applications."""
+        self._closed = error
+        self.give_up(error)
+        self._wake(self._waiters)
+
+    @staticmethod
+    def _wake(waiters: set[asyncio.Future[None]]) -> None:
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)

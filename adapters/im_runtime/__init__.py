@@ -7,14 +7,16 @@ lock, in which it steps its engine.
 from __future__ import annotations
 
 from .callbacks import NAMES, Callback, Callbacks, translate
-from .calls import Call, CallbacksDropped, Calls, Outcome, SlowCallback
+from .calls import Call, CallbacksDropped, Calls, Outcome, SlowCallback, check_slow
 from .client import Client
 from .driving import Driver
+from .filelock import FileLock, LockHeldError
 from .functions import call, is_async, qualified
 from .inbox import Inbox
 from .iteration import Iteration, Source
+from .journal import Durability, Journal
 from .log import LOGGERS, Log, line
-from .message import Message
+from .message import Desk, Message
 from .net import (
     STAGGER,
     Address,
@@ -27,10 +29,11 @@ from .net import (
 )
 from .pending import Pending
 from .reception import RECEIVED, Reception
-from .sent import MessageError, SentMessage, SentStatus, unanswered
-from .sessions import Asked, Asking
+from .sent import MessageError, Reached, SentMessage, SentStatus, unanswered
+from .sessions import Answer, Asked, Asking
 from .standing import Login, Phase, Standing, Supply, not_in_time
 from .telling import Telling
+from .transaction import Transaction
 
 __all__ = [
     "LOGGERS",
@@ -38,6 +41,7 @@ __all__ = [
     "RECEIVED",
     "STAGGER",
     "Address",
+    "Answer",
     "Asked",
     "Asking",
     "Call",
@@ -46,9 +50,14 @@ __all__ = [
     "CallbacksDropped",
     "Calls",
     "Client",
+    "Desk",
     "Driver",
+    "Durability",
+    "FileLock",
     "Inbox",
     "Iteration",
+    "Journal",
+    "LockHeldError",
     "Log",
     "Login",
     "Message",
@@ -56,6 +65,7 @@ __all__ = [
     "Outcome",
     "Pending",
     "Phase",
+    "Reached",
     "Reception",
     "SentMessage",
     "SentStatus",
@@ -64,7 +74,9 @@ __all__ = [
     "Standing",
     "Supply",
     "Telling",
+    "Transaction",
     "call",
+    "check_slow",
     "failure",
     "in_turn",
     "is_async",

@@ -27,13 +27,20 @@ NAMES: Final[dict[str, str]] = {
     "message_received": "(message): a message for this user",
     "message_sent": "(sent): the server has accepted a message, for good",
     "message_failed": "(error): a message ended without being accepted; error.sent is which",
+    "undeliverable": "(message): handlers have failed on it too often; it will not come again",
+    "own_message": "(event): another device of this user has sent a message: OwnMessage",
+    "receipt": "(event): messages of this user were delivered, or read: ReceiptReceived",
+    "read_elsewhere": "(event): another device of this user has read something: ReadElsewhere",
+    "typing": "(event): somebody has begun, or stopped, to write to this user: TypingChanged",
+    "presence": "(event): somebody came online, or left: PresenceChanged",
     "heartbeat_sent": "(): a probe went out",
     "heartbeat_received": "(): a probe was answered",
     "error": "(error): something went wrong; error.terminal: the client has given up",
     "state_changed": "(state): the status, or the reason for it, is another one",
     "notice": "(event): the rest: ExtensionsRefused, GuaranteeChanged, MessagesMayBeMissing, "
     "ProtocolViolation, UnknownMessage, DuplicateSuppressed, ReadingPaused, ReadingResumed, "
-    "MessageDropped, SlowCallback, CallbacksDropped",
+    "MessageDropped, ReadRefused, OutboxFilling, OutboxDrained, TokenRefreshed, SlowCallback, "
+    "CallbacksDropped",
 }
 
 
@@ -146,13 +153,17 @@ def translate(
     match event:
         case ev.MessageReceived():
             return "message_received", (Message.of(event),)
+        case ev.MessageUndeliverable():
+            return "undeliverable", (Message.of(event),)
         case ev.MessageAccepted():
             return "message_sent", (sent,)
         case ev.MessageFailed():
             error = sent.error if sent is not None and sent.error is not None else event.error
             return "message_failed", (error,)
-        case ev.MessageHandedOver() | ev.SessionFetched() | ev.SessionFailed():
+        case ev.SessionFetched() | ev.HistoryFetched() | ev.SessionFailed():
             return None  # for whoever asked
+        case ev.MessageQueued() | ev.MessageHandedOver():
+            return None
         case ev.Reconnecting():
             return "reconnecting", (event.attempt,)
         case ev.AuthFailed():
@@ -162,7 +173,7 @@ def translate(
         case ev.StateChanged():
             return "state_changed", (event.current,)
     plain = _PLAIN.get(type(event))
-    return (plain, ()) if plain is not None else ("notice", (event,))
+    return (plain, ()) if plain is not None else (_WHOLE.get(type(event), "notice"), (event,))
 
 
 _PLAIN: Final[dict[type[ev.Event], str]] = {
@@ -172,4 +183,12 @@ _PLAIN: Final[dict[type[ev.Event], str]] = {
     ev.Authenticated: "authenticated",
     ev.HeartbeatSent: "heartbeat_sent",
     ev.HeartbeatReceived: "heartbeat_received",
+}
+#: Given to the callback as they are.
+_WHOLE: Final[dict[type[ev.Event], str]] = {
+    ev.OwnMessage: "own_message",
+    ev.ReceiptReceived: "receipt",
+    ev.ReadElsewhere: "read_elsewhere",
+    ev.TypingChanged: "typing",
+    ev.PresenceChanged: "presence",
 }

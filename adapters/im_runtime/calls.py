@@ -41,6 +41,16 @@ from .log import Log
 MINOR_KEPT: Final = 1000
 
 
+def check_slow(slow: float | None) -> None:
+    """May that be `slow_callback`?
+
+    Raises:
+        LocalProtocolError: it is no number of seconds above 0.
+    """
+    if slow is not None and not slow > 0:
+        raise LocalProtocolError("slow_callback is a number of seconds above 0, or None")
+
+
 class Outcome(Enum):
     """What became of one event."""
 
@@ -103,8 +113,8 @@ class Call:
 
     @property
     def minor(self) -> bool:
-        """It may be dropped, if it must be: it isn't about a message."""
-        return not self.name.startswith("message_")
+        """It may be dropped, if it must be: it isn't about a message that was sent or received."""
+        return not (self.name.startswith("message_") or self.name == "undeliverable")
 
     def end(self, outcome: Outcome) -> None:
         if self.then is not None:
@@ -144,8 +154,7 @@ class Calls:
         wake: Callable[[], None],
         slow: float | None,
     ) -> None:
-        if slow is not None and not slow > 0:
-            raise LocalProtocolError("slow_callback is a number of seconds above 0, or None")
+        check_slow(slow)
         self._callbacks = callbacks
         self._log = log
         self._now = now
@@ -167,6 +176,7 @@ class Calls:
         *args: object,
         wanted: Callable[[], bool] | None = None,
         then: Callable[[Outcome], None] | None = None,
+        first: bool = False,
     ) -> Call:
         """Have `name` called with `args`, after all that was put before.
 
@@ -175,9 +185,12 @@ class Calls:
             args: what it is called with.
             wanted: asked just before; False passes the event over.
             then: told what became of it.
+            first: before all of it instead.
         """
         call = Call(name, args, wanted, then)
         self._queue[call] = None
+        if first:
+            self._queue.move_to_end(call, last=False)
         if call.minor:
             self._minor[call] = None
             if len(self._minor) > MINOR_KEPT:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, overload
@@ -9,7 +10,9 @@ from typing import Any, TypeVar, overload
 from im_proto.client import ClientEngine, Counters
 from im_proto.client import events as ev
 from im_proto.client import inputs as inp
+from im_proto.client.journal import OutgoingRecord
 from im_proto.config import ClientConfig
+from im_proto.errors import LocalProtocolError
 from im_proto.wire import UserId
 from im_proto.wire.session import SessionVO
 
@@ -17,12 +20,16 @@ from .callbacks import Callback, Callbacks
 from .calls import Calls
 from .driving import Driver
 from .environment import read_environment
+from .journal import Durability, Journal
 from .log import Log
+from .message import Desk, Message
+from .pending import Pending
 from .reception import RECEIVED, Reception
 from .sent import SentMessage
 from .sessions import Asked, Asking
 from .standing import Standing
 from .telling import Telling
+from .transaction import Transaction
 
 _F = TypeVar("_F", bound=Callback)
 _T = TypeVar("_T")
@@ -41,9 +48,13 @@ class Client:
         now: seconds on a monotonic clock.
         wall: the wall clock, in seconds since 1970.
         rng: for the engine; None for a `random.SystemRandom`.
+        storage: the path of the journal; None: nothing is kept.
+        durability: what the journal survives.
 
     Raises:
         pydantic.ValidationError: the configuration is wrong.
+        LocalProtocolError: the path names no file, or `durability` is another one.
+        IMError: JOURNAL_FAILED: what is wrong with the file, and what to do.
     """
 
     #: An adapter makes these.
@@ -51,6 +62,7 @@ class Client:
     _calls: Calls
     _driver: Driver[Any]
     _life: Standing
+    _pending: Pending[Any]
     _reception: Reception[Any]
     _telling: Telling
 
@@ -63,18 +75,38 @@ class Client:
         now: Callable[[], float],
         wall: Callable[[], float],
         rng: random.Random | None,
+        storage: str | os.PathLike[str] | None,
+        durability: Durability,
     ) -> None:
         self.config = config if isinstance(config, ClientConfig) else ClientConfig(**config)
         content = read_environment()
         self._log = Log(logger, content=content if log_content is None else log_content)
         self._now = now
-        self._engine = ClientEngine(
-            self.config,
-            now=now(),
-            wall=wall(),
-            rng=random.SystemRandom() if rng is None else rng,
-        )
+        #: an open one, from here on until the client is closed
+        self._journal = None
+        if storage is not None:
+            self._journal = Journal(
+                storage, durability=durability, known_pairs=self.config.known_pairs
+            )
+            self._journal.open()
+        try:
+            self._engine = ClientEngine(
+                self.config,
+                now=now(),
+                wall=wall(),
+                rng=random.SystemRandom() if rng is None else rng,
+                journal=None if self._journal is None else self._journal.load(),
+            )
+        except BaseException:
+            if self._journal is not None:
+                self._journal.close()
+            raise
         self._callbacks = Callbacks()
+        self._desk = Desk(
+            self._settle,
+            self._transaction,
+            lambda: None if self._journal is None else self._journal.epoch,
+        )
 
     def _here(self, function: Callable[..., _T], *args: Any) -> _T:
         """Call it where the engine may be touched, and wait for its result."""
@@ -84,14 +116,51 @@ class Client:
         """Step the engine, and carry out what it wants. Called in `_here`."""
         self._driver.step(item)
 
+    def _new_sent(self, *message: Any) -> Any:
+        """Make a message on its way out."""
+        raise NotImplementedError
+
+    def _restore(self, record: OutgoingRecord) -> Any:
+        sent = self._new_sent(
+            record.ref,
+            record.to_user,
+            record.content,
+            record.message_type,
+            record.session_id,
+            record.priority,
+            record.key,
+        )
+        return sent.restore(record)
+
+    def _settle(self, message: Message, ok: bool) -> None:
+        """The application is done with a message, or has failed on it. In any thread."""
+
+        def settle() -> None:
+            if self._driver.closed:
+                raise LocalProtocolError("this client is closed, for good: the message comes again")
+            self._reception.settle(message, ok)
+
+        self._here(settle)
+
+    def _transaction(self, message: Message) -> Transaction:
+        """A transaction in which a message is handled. In any thread."""
+        if self._journal is None or self._driver.closed:
+            raise LocalProtocolError(
+                "transaction() needs a client with storage, before it is closed"
+            )
+        return Transaction(self._journal, message)
+
     def _cancel(self, sent: SentMessage) -> bool:
         """Withdraw a message; True if it will not be sent. For its `cancel`."""
 
         def cancel() -> bool:
             if sent.status != "queued":
                 return False
-            self._step(inp.Cancel(ref=sent.ref))
-            return sent.done
+            try:
+                self._step(inp.Cancel(ref=sent.ref))
+            except LocalProtocolError:  # it is just being handed over, or withdrawn already
+                return False
+            return True
 
         return self._here(cancel)
 
@@ -110,15 +179,17 @@ class Client:
 
         The names, with their arguments, stand in `im_runtime.NAMES`: connected, disconnected,
         reconnecting, reconnected, authenticated, auth_failed, message_received, message_sent,
-        message_failed, heartbeat_sent, heartbeat_received, error, state_changed, notice.
+        message_failed, undeliverable, own_message, receipt, read_elsewhere, typing, presence,
+        heartbeat_sent, heartbeat_received, error, state_changed, notice.
 
         All are called in the order of the events, one at a time. A message is acknowledged when
-        its callbacks have returned. One that raises is logged and told to `error`; its message is
-        not acknowledged, and is offered again after the next log-in. One that is slow is logged
-        and told to `notice`; heartbeats go on, and `config.max_unhandled` bounds the messages that
-        wait behind it. message_sent and message_failed are never dropped: one waits for each
-        message that was sent meanwhile. Of the others a thousand may wait; then the oldest are
-        dropped.
+        its callbacks have returned, or, with `config.ack="manual"`, by `message.ack()`. One that
+        raises is logged and told to `error`; its message is offered again at once, at most
+        `config.handler_attempts` times in all, and then told to `undeliverable`. One that is slow
+        is logged and told to `notice`; heartbeats go on, and `config.max_unhandled` bounds the
+        messages that wait behind it. message_sent and message_failed are never dropped: one waits
+        for each message that was sent meanwhile. Of the others a thousand may wait; then the
+        oldest are dropped.
 
         Raises:
             LocalProtocolError: an unknown name, something that can't be called, or a
@@ -130,7 +201,7 @@ class Client:
             if given.get(RECEIVED) is not None:
                 self._reception.check_no_iteration()
             self._callbacks.set(given)
-            self._reception.offer()
+            self._reception.listen()
 
         self._here(set_all)
 
@@ -172,7 +243,7 @@ class Client:
             if name == RECEIVED:
                 self._reception.check_no_iteration()
             self._callbacks.on(name, callback, once=once)
-            self._reception.offer()
+            self._reception.listen()
 
         self._here(register)
         return callback
@@ -201,7 +272,8 @@ class Client:
 
     @property
     def device_id(self) -> str:
-        """What the server knows this client object by; drawn at random."""
+        """What the server knows this client by: `config.device_id`, else that of the storage, else
+        one that is drawn for this client object."""
         return self._engine.device_id
 
     def explain(self, sent: SentMessage | None = None) -> str:
@@ -229,8 +301,31 @@ class Client:
 
     # ------------------------------------------------------------ telling
 
+    def mark_read(self, message: Message) -> None:
+        """The user has read this message, and all that its sender wrote before it.
+
+        Its sender is told where the server has `receipts`, and so are this user's other devices;
+        without a connection, after the next log-in of this client object.
+
+        Raises:
+            LocalProtocolError: the server did not say who sent it, or its number.
+        """
+        if message.from_user is None or message.msg_id is None:
+            raise LocalProtocolError("mark_read() of a message without from_user or msg_id")
+        self._here(self._step, inp.MarkRead(from_user=message.from_user, msg_id=message.msg_id))
+
+    def typing(self, to_user_id: UserId, active: bool = True) -> None:
+        """The user has begun (or stopped) to write to somebody. It is told where the server takes
+        it, and not too often; else it is nothing.
+
+        Raises:
+            LocalProtocolError: that is no user id.
+        """
+        self._here(self._step, inp.SetTyping(to_user=to_user_id, active=active))
+
     def update_access_token(self, token: str) -> None:
-        """Use this token from the next log-in on. A client that gave up over its log-in goes on.
+        """Use this token from now on: at once on a connection whose server can take it there, else
+        from the next log-in on. A client that gave up over its log-in goes on.
 
         Raises:
             LocalProtocolError: not 1 to 8192 characters.

@@ -26,15 +26,26 @@ from im_proto.client.actions import (
     ResumeReading,
     SendBytes,
     StartTls,
+    WriteJournal,
 )
 from im_proto.client.engine import ClientEngine
 from im_proto.client.events import AuthFailed, ErrorOccurred, Event, SessionFailed
-from im_proto.client.inputs import HttpAnswered, HttpFailed, Input, TimePassed, WallClock
+from im_proto.client.inputs import (
+    HttpAnswered,
+    HttpFailed,
+    Input,
+    JournalFailed,
+    JournalWritten,
+    TimePassed,
+    WallClock,
+)
 from im_proto.config import TokenSource
 from im_proto.errors import LocalProtocolError
 
 from .functions import token_failed, token_ready
 from .http import HttpCalls
+from .journal import Journal
+from .journal_writer import JournalWriter
 from .log import Log
 from .net import default_tls
 
@@ -83,6 +94,7 @@ class Driver(ABC, Generic[_L]):
         failed: takes an exception that is a bug of ours; everything is aborted by then.
         ssl_context: for wss and https; None for the system's certificates.
         wall: the wall clock, in seconds since 1970.
+        journal: an open one, if the engine has one.
     """
 
     def __init__(
@@ -95,6 +107,7 @@ class Driver(ABC, Generic[_L]):
         failed: Callable[[Exception], None],
         ssl_context: ssl.SSLContext | None,
         wall: Callable[[], float],
+        journal: Journal | None = None,
     ) -> None:
         self._engine = engine
         self._log = log
@@ -110,6 +123,11 @@ class Driver(ABC, Generic[_L]):
         self._http = HttpCalls(
             tls=self._tls, answer=lambda answer: self._post(self._http_answered, answer)
         )
+        self._writer = (
+            None
+            if journal is None
+            else JournalWriter(journal, lambda: self._post(self._journal_answered))
+        )
         #: when the timer goes off, and what cancels it
         self._timer: tuple[float, Callable[[], object]] | None = None
         self._later: deque[tuple[Input, BaseException | None]] = deque()
@@ -118,6 +136,10 @@ class Driver(ABC, Generic[_L]):
         self.active = False
         #: … and while somebody waits for what needs no connection
         self.awaited: Callable[[], bool] = lambda: False
+        #: the journal is closed, so nothing can be promised any more
+        self.closed = False
+        #: the journal could not be written, and the engine tries again
+        self._unwritten = False
 
     # ------------------------------------------------------------ what an adapter adds
 
@@ -153,6 +175,10 @@ class Driver(ABC, Generic[_L]):
     def _is_quiet(self) -> None:
         """The last transport is gone."""
 
+    @abstractmethod
+    def _is_written(self) -> None:
+        """The journal has answered: look at `written`."""
+
     # ------------------------------------------------------------ in
 
     def step(self, item: Input) -> None:
@@ -163,6 +189,9 @@ class Driver(ABC, Generic[_L]):
         """
         if self._running:
             raise LocalProtocolError("a log handler of the client may not change it")
+        if self.closed:
+            raise LocalProtocolError("this client is closed, for good: make a new one")
+        self._journal_answered()  # there may have been no loop to tell it to
         self._step(item, self.now(), None)
 
     def feed(
@@ -177,6 +206,8 @@ class Driver(ABC, Generic[_L]):
         """
         if self._running:  # a write that blocks may say so at once
             self._later.append((item, cause))
+            return
+        if self.closed:
             return
         try:
             self._step(item, self.now() if now is None else now, cause)
@@ -229,6 +260,8 @@ class Driver(ABC, Generic[_L]):
                 self._http.start(action)
             case CancelHttp():
                 self._http.cancel(action.request)
+            case WriteJournal():
+                self._write_journal(action)
             case _:
                 known = self._links.get(action.transport)
                 if known is not None:
@@ -248,6 +281,16 @@ class Driver(ABC, Generic[_L]):
                 link.close()
             case AbortTransport():
                 link.drop()
+
+    def _write_journal(self, action: WriteJournal) -> None:
+        assert self._writer is not None
+        self._writer.write(action, here=not self._may_come_back)
+        self._later.extend((answer, None) for answer in self._answers())
+
+    @property
+    def _may_come_back(self) -> bool:
+        """Does `_post` reach anybody?"""
+        return True
 
     def _tls(self) -> ssl.SSLContext:
         if self._ssl_context is None:
@@ -271,6 +314,19 @@ class Driver(ABC, Generic[_L]):
         else:
             self.feed(token_failed(request, failed), cause=failed)
 
+    def _journal_answered(self) -> None:
+        if self._writer is not None:
+            for answer in self._answers():
+                self.feed(answer)
+            self._is_written()
+
+    def _answers(self) -> list[JournalWritten | JournalFailed]:
+        assert self._writer is not None
+        answers = self._writer.answers()
+        for answer in answers:
+            self._unwritten = isinstance(answer, JournalFailed)
+        return answers
+
     def _http_answered(self, answer: HttpAnswered | HttpFailed) -> None:
         if self._http.ended(answer.request):
             self.feed(answer)
@@ -278,7 +334,8 @@ class Driver(ABC, Generic[_L]):
     # ------------------------------------------------------------ time
 
     def _arm(self) -> None:
-        wanted = self.active or self.awaited()
+        retry = self._unwritten and self._may_come_back
+        wanted = not self.closed and (self.active or self.awaited() or retry)
         deadline = self._engine.next_deadline() if wanted else None
         if deadline is None:
             self._disarm()
@@ -311,6 +368,21 @@ class Driver(ABC, Generic[_L]):
     def quiet(self) -> bool:
         """There is no transport, and none is being opened."""
         return not self._links
+
+    @property
+    def written(self) -> bool:
+        """The journal has all that the engine wanted written so far."""
+        return self._writer is None or not (self._writer.pending or self._unwritten)
+
+    def close_journal(self, timeout: float) -> None:
+        """Close the journal for good; blocks, but no longer than so many seconds. Twice is no
+        error. In any thread, when nothing is stepped any more."""
+        if self._writer is None:
+            return
+        self.closed = True
+        self._disarm()
+        if not self._writer.close(timeout):
+            self._log.warning("! the storage does not answer; its file is held until it does")
 
     def forget(self, link: _L) -> None:
         """Its socket is gone."""

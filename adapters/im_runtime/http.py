@@ -62,9 +62,11 @@ class HttpCalls:
         """Make a call; it has its end when `ended` says so."""
         running = self._running[call.request] = _Running(call, self._tls, self._answer)
         try:
+            check_httpx()  # what was to go over a connection may have lost it
             # Not of a pool: it may hang in a look-up, and must not hold up the end of the program.
             threading.Thread(target=running.run, name="im_http", daemon=True).start()
-        except RuntimeError as exc:  # too many threads, or the program is about to end
+        # RuntimeError: too many threads, or the program is about to end
+        except (ModuleNotFoundError, RuntimeError) as exc:
             self._answer(HttpFailed(request=call.request, reason=words(exc)))
 
     def ended(self, request: int) -> bool:

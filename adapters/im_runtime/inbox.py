@@ -18,7 +18,9 @@ class _Stage(Enum):
     FREE = auto()
     #: it waits for, or is in, the message_received callback
     OFFERED = auto()
-    #: the callback raised: it is offered again after the next log-in
+    #: an iteration has given it to the application
+    HELD = auto()
+    #: the application has failed on it, and the engine offers it again, or gives it up
     FAILED = auto()
 
 
@@ -43,29 +45,50 @@ class Inbox:
         return len(self._entries)
 
     def put(self, message: Message) -> None:
-        """Keep a new message."""
-        self._entries[message.delivery] = _Entry(message)
-        self._free.add(message.delivery)
+        """Keep a message: a new one, or one that is offered again, in its old place."""
+        if message.delivery in self._entries:
+            self._entries[message.delivery].message = message
+            self._to(message.delivery, _Stage.FREE)
+        else:
+            self._entries[message.delivery] = _Entry(message)
+            self._free.add(message.delivery)
+
+    def has(self, message: Message) -> bool:
+        """Is this very one here: neither handled nor failed on, nor offered again since?"""
+        entry = self._entries.get(message.delivery)
+        return entry is not None and entry.message is message and entry.stage is not _Stage.FAILED
 
     def remove(self, delivery: int) -> bool:
         """The application is done with it, or will not get it; False if it was not here."""
         self._free.discard(delivery)
         return self._entries.pop(delivery, None) is not None
 
-    def next(self, after: int, *, plain_only: bool) -> Message | None:
-        """The first message behind the delivery `after` that no callback has.
+    def fail(self, message: Message) -> bool:
+        """The application has failed on it; False if it was not here."""
+        if not self.has(message):
+            return False
+        self._to(message.delivery, _Stage.FAILED)
+        return True
+
+    def take(self, *, plain_only: bool) -> Message | None:
+        """The first message that nobody has, for an iteration.
 
         Args:
-            after: the last delivery that was taken; 0 begins at the front.
             plain_only: leave out what the server would send again.
         """
+        if not self._free:
+            return None
         for delivery, entry in self._entries.items():
-            if delivery <= after or entry.stage is _Stage.OFFERED:
-                continue
-            if plain_only and entry.message.seq is not None:
-                continue
-            return entry.message
+            if entry.stage is _Stage.FREE and not (plain_only and entry.message.seq is not None):
+                self._to(delivery, _Stage.HELD)
+                return entry.message
         return None
+
+    def release(self) -> None:
+        """The iteration is gone: what it has given, and was not handled, is given again."""
+        for delivery, entry in self._entries.items():
+            if entry.stage is _Stage.HELD:
+                self._to(delivery, _Stage.FREE)
 
     def offer(self) -> list[Message]:
         """Take out, for the callback, every message that nobody has, in order."""
@@ -77,19 +100,14 @@ class Inbox:
         self._free.clear()
         return offered
 
-    def take_back(self, delivery: int, *, failed: bool) -> None:
-        """The callback did not take it; with `failed` it rests until `forgive`."""
-        entry = self._entries.get(delivery)
-        if entry is not None:
-            self._to(entry, _Stage.FAILED if failed else _Stage.FREE)
+    def take_back(self, message: Message) -> None:
+        """Whoever had it did not take it."""
+        if self.has(message):
+            self._to(message.delivery, _Stage.FREE)
 
-    def forgive(self) -> None:
-        """What a callback has failed on may be offered again."""
-        for entry in self._entries.values():
-            if entry.stage is _Stage.FAILED:
-                self._to(entry, _Stage.FREE)
-
-    def _to(self, entry: _Entry, stage: _Stage) -> None:
-        entry.stage = stage
+    def _to(self, delivery: int, stage: _Stage) -> None:
+        self._entries[delivery].stage = stage
         if stage is _Stage.FREE:
-            self._free.add(entry.message.delivery)
+            self._free.add(delivery)
+        else:
+            self._free.discard(delivery)

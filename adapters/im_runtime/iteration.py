@@ -6,7 +6,6 @@ from typing import Any, Protocol
 
 from im_proto.errors import IMError, LocalProtocolError
 
-from .inbox import Inbox
 from .message import Message
 from .standing import Supply
 
@@ -14,16 +13,24 @@ from .standing import Supply
 class Source(Protocol):
     """Where an iteration gets its messages, and whom it tells."""
 
-    inbox: Inbox
+    #: a message is acknowledged only when the application says so
+    manual: bool
 
     def supply(self) -> Supply | IMError:
         """Can messages still come?"""
 
-    def taken(self, delivery: int) -> None:
-        """The application has this message now."""
+    def take(self, *, plain_only: bool) -> Message | None:
+        """The first message that nobody has; the application has it now.
 
-    def handled(self, delivery: int) -> None:
-        """The application is done with this message."""
+        Args:
+            plain_only: leave out what the server would send again.
+        """
+
+    def take_back(self, message: Message) -> None:
+        """The application did not get it after all."""
+
+    def settle(self, message: Message, ok: bool) -> None:
+        """The application is done with this message, or has failed on it."""
 
     def is_present(self, iteration: Any) -> bool:
         """Has no later one taken over?"""
@@ -32,13 +39,14 @@ class Source(Protocol):
 class Iteration:
     """What `messages()` of a client gives; the client's own class adds how to wait.
 
-    A message is acknowledged when the next one is asked for.
+    A message is acknowledged when the next one is asked for, unless `config.ack` is "manual".
     """
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._last = 0
         self._current: Message | None = None
+        #: who has it: a task, or a thread
+        self._holder: object = None
         self._finished = False
 
     @property
@@ -63,7 +71,10 @@ class Iteration:
         """
         if self.waiting:
             raise LocalProtocolError("messages(): another one is waiting for the next already")
-        self.acknowledge()
+        if self._source.manual:
+            self._current = None
+        else:
+            self.acknowledge()
 
     def look(self) -> Message | Supply:
         """The next message, if there is one. Not for applications.
@@ -82,11 +93,9 @@ class Iteration:
         supply = self._source.supply()
         # What the server would send again need not come any more when there is no link.
         plain_only = supply is not Supply.FLOWING
-        message = self._source.inbox.next(self._last, plain_only=plain_only)
+        message = self._source.take(plain_only=plain_only)
         if message is not None:
-            self._last = message.delivery
             self._current = message
-            self._source.taken(message.delivery)
             return message
         if isinstance(supply, Supply) and supply is Supply.FLOWING:
             return supply
@@ -99,7 +108,11 @@ class Iteration:
         """The current message is handled: it will not come again."""
         current, self._current = self._current, None
         if current is not None:
-            self._source.handled(current.delivery)
+            self._source.settle(current, True)
+
+    def holds(self, somebody: object) -> bool:
+        """Is it this task, or thread, that handles the current message?"""
+        return self._current is not None and self._holder == somebody
 
     def finish(self) -> None:
         """End it. The current message is not acknowledged. Not for applications."""

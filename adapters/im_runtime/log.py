@@ -107,7 +107,17 @@ _ROWS: Final[dict[type, _Row]] = {
     inp.Send: (_DEBUG, lambda i: f"< send message {i.ref} to {i.to_user!r}"),
     inp.Cancel: (_DEBUG, lambda i: f"< cancel message {i.ref}"),
     inp.MessageTaken: (_DEBUG, lambda i: f"< delivery {i.delivery} is taken"),
-    inp.MessageHandled: (_DEBUG, lambda i: f"< delivery {i.delivery} is handled"),
+    inp.MessageHandled: (
+        _DEBUG,
+        lambda i: f"< delivery {i.delivery} {'is handled' if i.ok else 'has failed'}",
+    ),
+    inp.MarkRead: (_DEBUG, lambda i: f"< message {i.msg_id} from {i.from_user!r} was read"),
+    inp.SetTyping: (
+        _DEBUG,
+        lambda i: f"< {'typing' if i.active else 'not typing'} to {i.to_user!r}",
+    ),
+    inp.JournalWritten: (_DEBUG, lambda i: f"< write {i.request} is on disk"),
+    inp.JournalFailed: (logging.WARNING, lambda i: f"! write {i.request}: {i.reason}"),
     inp.SessionCall: (_DEBUG, lambda i: f"< session call {i.ref}: {i.op}"),
     inp.HttpAnswered: (
         _DEBUG,
@@ -132,6 +142,7 @@ _ROWS: Final[dict[type, _Row]] = {
     ac.CancelToken: (_DEBUG, lambda a: f"> token {a.request} is not needed any more"),
     ac.CallHttp: (_DEBUG, lambda a: f"> HTTP call {a.request}: {a.method}, {len(a.body)} bytes"),
     ac.CancelHttp: (_DEBUG, lambda a: f"> HTTP call {a.request} is not needed any more"),
+    ac.WriteJournal: (_DEBUG, lambda a: f"> write {a.request}: {len(a.changes)} changes"),
     # events
     ev.StateChanged: (logging.INFO, _state),
     ev.Connected: (_DEBUG, lambda _: "= connected"),
@@ -144,6 +155,38 @@ _ROWS: Final[dict[type, _Row]] = {
         _DEBUG,
         lambda e: f"= delivery {e.delivery}: message {e.msg_id} from {e.from_user!r} seq {e.seq}",
     ),
+    ev.MessageUndeliverable: (
+        logging.WARNING,
+        lambda e: (
+            f"! delivery {e.delivery} given up after {e.attempts} attempts: message {e.msg_id} "
+            f"from {e.from_user!r} seq {e.seq}"
+        ),
+    ),
+    ev.OwnMessage: (_DEBUG, lambda e: f"= another device sent {e.msg_id} to {e.to_user!r}"),
+    ev.ReceiptReceived: (
+        _DEBUG,
+        lambda e: f"= {len(e.msg_ids)} messages to {e.user!r} {e.status}",
+    ),
+    ev.ReadElsewhere: (
+        _DEBUG,
+        lambda e: f"= another device has read {e.msg_id} from {e.from_user!r}",
+    ),
+    ev.ReadRefused: (logging.WARNING, lambda e: f"! read mark: {_error(e.error)}"),
+    ev.TypingChanged: (
+        _DEBUG,
+        lambda e: f"= {e.from_user!r} {'types' if e.active else 'types no more'}",
+    ),
+    ev.PresenceChanged: (
+        _DEBUG,
+        lambda e: f"= {e.user!r} is {'online' if e.online else 'offline'}",
+    ),
+    ev.MessageQueued: (_DEBUG, lambda e: f"= message {e.ref} is in the outbox"),
+    ev.OutboxFilling: (
+        logging.WARNING,
+        lambda e: f"! the outbox is filling: {e.messages} messages, {e.bytes} bytes",
+    ),
+    ev.OutboxDrained: (_DEBUG, lambda e: f"= the outbox is drained: {e.messages} messages"),
+    ev.TokenRefreshed: (_DEBUG, lambda _: "= a new token serves"),
     ev.MessageHandedOver: (
         _DEBUG,
         lambda e: f"= message {e.ref} handed over as {e.msg_id}, time {e.sends}",

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, Self
 
-from im_proto.client.events import MessageReceived
+from im_proto.client.events import MessageReceived, MessageUndeliverable
+from im_proto.errors import LocalProtocolError
 from im_proto.wire import UserId
+
+from .transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +26,9 @@ class Message:
         timestamp: when the server accepted it, in milliseconds since 1970, if it says so.
         seq: its place in this user's mailbox; None from a plain server.
         delivery: the engine's name for it, by which it is acknowledged. Not for applications.
+        redelivered: the application may have seen it before: its handler has failed, or the
+            process has ended while it was being handled.
+        attempt: how often this client has offered it, from 1.
     """
 
     content: str
@@ -31,10 +39,35 @@ class Message:
     timestamp: int | None = None
     seq: int | None = None
     delivery: int = field(default=0, repr=False, compare=False)
+    redelivered: bool = False
+    attempt: int = 1
+    #: of the mailbox in which it has its `seq`, with storage. Not for applications.
+    epoch: str | None = field(default=None, repr=False, compare=False)
+    _desk: Desk | None = field(default=None, repr=False, compare=False)
+
+    def ack(self) -> None:
+        """It is handled: it will not come again. In any order, from anywhere, and twice is no
+        error.
+
+        With `config.ack="manual"` this is the only way to say so; with "auto" it says so early.
+
+        Raises:
+            LocalProtocolError: no client has given it, or the client is closed.
+        """
+        self._of_a_client().settle(self, True)
+
+    def _of_a_client(self) -> Desk:
+        if self._desk is None:
+            raise LocalProtocolError("this message is of no client")
+        return self._desk
 
     @classmethod
-    def of(cls, event: MessageReceived) -> Message:
-        """The message of an engine's event."""
+    def of(cls, event: MessageReceived | MessageUndeliverable, desk: Desk | None = None) -> Self:
+        """The message of an engine's event; `desk` takes its end. Not for applications."""
+        if isinstance(event, MessageReceived):
+            redelivered, attempt = event.redelivered, event.attempt
+        else:
+            redelivered, attempt = True, event.attempts
         return cls(
             event.content,
             event.from_user,
@@ -44,4 +77,30 @@ class Message:
             event.timestamp,
             event.seq,
             event.delivery,
+            redelivered,
+            attempt,
+            None if desk is None else desk.epoch(),
+            desk,
         )
+
+
+class Desk:
+    """Where a client's messages go when the application is done with them.
+
+    Args:
+        settle: takes a message, and whether it was handled (True) or has failed; in any thread.
+        begin: makes a transaction for a message.
+        epoch: of the mailbox, as the journal has it now.
+    """
+
+    __slots__ = ("begin", "epoch", "settle")
+
+    def __init__(
+        self,
+        settle: Callable[[Any, bool], None],
+        begin: Callable[[Any], Transaction],
+        epoch: Callable[[], str | None],
+    ) -> None:
+        self.settle = settle
+        self.begin = begin
+        self.epoch = epoch

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, Generic, TypeVar
 
+from im_proto.client.events import MessageReceived, MessageUndeliverable
 from im_proto.client.inputs import Input, MessageHandled, MessageTaken
 from im_proto.errors import IMError, LocalProtocolError
 
@@ -14,7 +15,7 @@ from .callbacks import Callbacks
 from .calls import Call, Calls, Outcome
 from .inbox import Inbox
 from .iteration import Iteration
-from .message import Message
+from .message import Desk, Message
 from .standing import Supply
 
 RECEIVED: Final = "message_received"
@@ -31,6 +32,9 @@ class Reception(Generic[_I]):
         iteration: makes what `messages()` gives, of this as its `Source`.
         supply: can messages still come?
         feed: tells the engine which messages are taken, and which are handled.
+        message: the class of the messages.
+        desk: goes with each of them.
+        manual: a message is acknowledged only when the application says so.
     """
 
     def __init__(
@@ -41,79 +45,124 @@ class Reception(Generic[_I]):
         iteration: Callable[[Reception[_I]], _I],
         supply: Callable[[], Supply | IMError],
         feed: Callable[[Input], None],
+        message: type[Message] = Message,
+        desk: Desk | None = None,
+        manual: bool = False,
     ) -> None:
         self._callbacks = callbacks
         self._calls = calls
         self._make = iteration
         self._feed = feed
+        self._message = message
+        self._desk = desk
+        self.manual = manual
         self.supply = supply
         self.inbox = Inbox()
         #: what waits for the callback, by delivery
-        self._offered: dict[int, Call] = {}
+        self._offered: dict[int, tuple[Message, Call]] = {}
         # Weak, so that an iteration that was left by `break` is no iteration any more.
         self._iteration: weakref.ref[_I] | None = None
 
     # -- what the engine tells
 
+    def message(self, event: MessageReceived | MessageUndeliverable) -> Message:
+        """The message of an event."""
+        return self._message.of(event, self._desk)
+
     def received(self, message: Message) -> None:
-        """A message came in."""
+        """A message came in, or comes again because the application has failed on it."""
         self.inbox.put(message)
         self.offer()
         self.wake()
 
     def dropped(self, delivery: int) -> None:
-        """The engine has dropped it: nobody gets it any more."""
+        """The engine has dropped it, or given it up: nobody gets it any more."""
         self.inbox.remove(delivery)
-        call = self._offered.pop(delivery, None)
-        if call is not None:
-            self._calls.withdraw(call)
+        offered = self._offered.pop(delivery, None)
+        if offered is not None:
+            self._calls.withdraw(offered[1])
 
     def logged_in(self) -> None:
-        """What a callback has failed on is offered again."""
-        self.inbox.forgive()
+        """What waited for a connection is offered."""
         self.offer()
 
     # -- what the application does
 
-    def taken(self, delivery: int) -> None:
-        """It has begun to handle this message."""
-        self._feed(MessageTaken(delivery=delivery))
-
-    def handled(self, delivery: int) -> None:
-        """It is done with this message."""
-        if self.inbox.remove(delivery):
-            self._feed(MessageHandled(delivery=delivery))
+    def settle(self, message: Message, ok: bool) -> None:
+        """It is done with this message, or has failed on it; what it did before counts."""
+        if ok and self.inbox.has(message):
+            self.inbox.remove(message.delivery)
+            self._feed(MessageHandled(delivery=message.delivery))
+        elif not ok and self.inbox.fail(message):
+            self._feed(MessageHandled(delivery=message.delivery, ok=False))
 
     # -- the callback
+
+    def listen(self) -> None:
+        """There may be a callback from now on."""
+        if RECEIVED in self._callbacks and not self.manual:
+            self.inbox.release()
+        self.offer()
 
     def offer(self) -> None:
         """Give the callback, if there is one, what nobody has."""
         if RECEIVED not in self._callbacks or self.supply() is not Supply.FLOWING:
             return
-        for message in self.inbox.offer():
-            self._offered[message.delivery] = self._calls.put(
-                RECEIVED,
-                message,
-                wanted=partial(self._begin, message),
-                then=partial(self._called, message),
-            )
+        offered = self.inbox.offer()
+        for message in offered:
+            if message.attempt == 1:
+                self._put(message, first=False)
+        # What it has failed on comes before what came later: order is kept as far as it can be.
+        for message in reversed(offered):
+            if message.attempt > 1:
+                self._put(message, first=True)
+
+    def _put(self, message: Message, *, first: bool) -> None:
+        call = self._calls.put(
+            RECEIVED,
+            message,
+            wanted=partial(self._begin, message),
+            then=partial(self._called, message),
+            first=first,
+        )
+        self._offered[message.delivery] = (message, call)
 
     def _begin(self, message: Message) -> bool:
         """Its turn has come. Without a connection only what the server would not send again."""
         if message.seq is not None and self.supply() is not Supply.FLOWING:
             return False
-        self.taken(message.delivery)
+        self._feed(MessageTaken(delivery=message.delivery))
         return True
 
     def _called(self, message: Message, outcome: Outcome) -> None:
-        self._offered.pop(message.delivery, None)
-        if outcome is Outcome.RETURNED:
-            self.handled(message.delivery)
-        else:
-            self.inbox.take_back(message.delivery, failed=outcome is Outcome.RAISED)
+        offered = self._offered.get(message.delivery)
+        if offered is not None and offered[0] is message:  # it may be offered again by now
+            del self._offered[message.delivery]
+        if outcome is Outcome.RAISED:
+            self.settle(message, False)
+        elif outcome is Outcome.NOT_CALLED:
+            self.inbox.take_back(message)
             self.wake()
+        elif not self.manual:
+            self.settle(message, True)
 
     # -- the iteration
+
+    def take(self, *, plain_only: bool) -> Message | None:
+        """The first message that nobody has; the application has it now."""
+        message = self.inbox.take(plain_only=plain_only)
+        if message is not None:
+            self._feed(MessageTaken(delivery=message.delivery))
+        return message
+
+    def take_back(self, message: Message) -> None:
+        """The application did not get it after all."""
+        self.inbox.take_back(message)
+
+    def holds(self, somebody: object) -> bool:
+        """Is it this task, or thread, that handles a message of the iteration?"""
+        iteration = self._present()
+        return iteration is not None and iteration.holds(somebody)
 
     def messages(self) -> _I:
         """A new iteration.
@@ -129,6 +178,8 @@ class Reception(Generic[_I]):
         before = self._present()
         if before is not None and before.waiting:
             raise LocalProtocolError("messages(): another one is waiting in one already")
+        if not self.manual:
+            self.inbox.release()
         iteration = self._make(self)
         self._iteration = weakref.ref(iteration)
         return iteration

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import StrEnum
-from typing import Any, Final
+from enum import Enum, StrEnum, auto
+from typing import Any, Final, Self
 
-from im_proto.client.events import Event, MessageAccepted, MessageFailed, MessageHandedOver
+from im_proto.client.events import (
+    Event,
+    MessageAccepted,
+    MessageFailed,
+    MessageHandedOver,
+    MessageQueued,
+    ReceiptReceived,
+)
+from im_proto.client.journal import OutgoingRecord
 from im_proto.client.turns import Priority
-from im_proto.errors import IMError, IMErrorCode
+from im_proto.errors import IMError, IMErrorCode, LocalProtocolError
 from im_proto.wire import UserId
 
 
@@ -25,12 +33,26 @@ class SentStatus(StrEnum):
     FAILED = "failed"
     #: `cancel()` withdrew it
     CANCELLED = "cancelled"
+    #: its time to live ended before a transport had it
+    EXPIRED = "expired"
     #: it may or may not have arrived, and nobody can tell any more
     IN_DOUBT = "in_doubt"
 
 
+class Reached(Enum):
+    """What one can wait for."""
+
+    #: it is in the outbox, and with a journal on disk
+    QUEUED = auto()
+    #: it has its end
+    END = auto()
+    DELIVERED = auto()
+    READ = auto()
+
+
 _ENDS: Final = {
     IMErrorCode.MESSAGE_CANCELLED: SentStatus.CANCELLED,
+    IMErrorCode.MESSAGE_EXPIRED: SentStatus.EXPIRED,
     IMErrorCode.IN_DOUBT: SentStatus.IN_DOUBT,
 }
 
@@ -75,17 +97,28 @@ class SentMessage:
         timestamp: when the server accepted it, in milliseconds since 1970, if it says so.
         sends: how often it was handed to a transport.
         error: why it failed; None unless it did.
+        key: the application's own name for it, if it has one.
+        delivered_at: when a first device of the recipient had it, in milliseconds since 1970; None
+            until that was told. A message that was read was delivered by then.
+        read_at: when the recipient had read it; None until that was told.
+        receipts: does the server that accepted it tell of these two? None: nobody knows.
     """
 
     __slots__ = (
         "__weakref__",
         "_cancel",
+        "_handling",
+        "_reached",
         "_status",
         "content",
+        "delivered_at",
         "error",
+        "key",
         "message_type",
         "msg_id",
         "priority",
+        "read_at",
+        "receipts",
         "ref",
         "sends",
         "session_id",
@@ -101,8 +134,10 @@ class SentMessage:
         message_type: str = "text",
         session_id: int | None = None,
         priority: Priority = "normal",
+        key: str | None = None,
         *,
         cancel: Callable[[Any], bool],
+        handling: Callable[[], bool] = lambda: False,
     ) -> None:
         #: the engine's name for it
         self.ref = ref
@@ -115,8 +150,15 @@ class SentMessage:
         self.timestamp: int | None = None
         self.sends = 0
         self.error: MessageError | None = None
+        self.key = key
+        self.delivered_at: int | None = None
+        self.read_at: int | None = None
+        self.receipts: bool | None = None
         self._cancel = cancel
+        #: is the code that asks just handling a received message?
+        self._handling = handling
         self._status = SentStatus.QUEUED
+        self._reached: set[Reached] = set()
 
     @property
     def status(self) -> SentStatus:
@@ -141,23 +183,103 @@ class SentMessage:
     def apply(self, event: Event) -> bool:
         """Take in what the engine tells of it; True if it has its end now. Not for applications."""
         match event:
+            case MessageQueued():
+                self._reached.add(Reached.QUEUED)
             case MessageHandedOver():
                 self.msg_id, self.sends = event.msg_id, event.sends
+                self._reached.add(Reached.QUEUED)
                 self._status = SentStatus.IN_FLIGHT
             case MessageAccepted():
                 self.msg_id, self.sends = event.msg_id, event.sends
                 self.timestamp = event.timestamp
                 if event.session_id is not None:
                     self.session_id = event.session_id
-                self._status = SentStatus.ACCEPTED
+                self._end(SentStatus.ACCEPTED)
             case MessageFailed():
                 self.msg_id = event.msg_id if event.msg_id is not None else self.msg_id
                 self.error = MessageError.of(event.error, self)
-                self._status = _ENDS.get(event.error.code, SentStatus.FAILED)
+                self._end(_ENDS.get(event.error.code, SentStatus.FAILED))
+            case ReceiptReceived():
+                self._reached.add(Reached.DELIVERED)
+                if self.delivered_at is None:
+                    self.delivered_at = event.timestamp
+                if event.status == "read":
+                    self._reached.add(Reached.READ)
+                    if self.read_at is None:
+                        self.read_at = event.timestamp
         return self.done
+
+    def restore(self, record: OutgoingRecord) -> Self:
+        """Be what an earlier life has left. Not for applications."""
+        self._reached.add(Reached.QUEUED)
+        if record.handed_at is not None:
+            self.msg_id, self.sends = record.msg_id, max(1, record.unsure_sends)
+            self._status = SentStatus.IN_FLIGHT
+        if record.end is None:
+            return self
+        self.timestamp = record.timestamp
+        if record.end == "accepted":
+            self.msg_id = record.msg_id
+            self._end(SentStatus.ACCEPTED)
+            return self
+        known = record.error_code in IMErrorCode.__members__
+        error = IMError(
+            IMErrorCode[record.error_code or ""] if known else IMErrorCode.UNKNOWN_ERROR,
+            record.error_text or "",
+            server_code=record.server_code,
+            server_text=record.server_text,
+        )
+        self.error = MessageError.of(error, self)
+        self._end(_ENDS.get(error.code, SentStatus.FAILED))
+        return self
+
+    def _end(self, status: SentStatus) -> None:
+        self._status = status
+        self._reached.add(Reached.END)
+        if status is SentStatus.ACCEPTED:
+            self._reached.add(Reached.QUEUED)
+
+    def check_receipts(self) -> None:
+        """May this code wait for a receipt? Not for applications.
+
+        Raises:
+            LocalProtocolError: it would keep the receipt from coming, or none is told.
+        """
+        if self._handling():
+            raise LocalProtocolError(
+                "a receipt can't be awaited where a received message is handled: it may lie behind "
+                "messages that wait for this one. Await it in a task or thread of its own"
+            )
+        if self.done and self.receipts is False:
+            raise LocalProtocolError("the server that accepted the message tells no receipts")
+
+    def is_over(self, wanted: Reached) -> bool:
+        """Is that reached, or can't it be any more? Not for applications."""
+        if wanted in self._reached:
+            return True
+        return self.error is not None or (self.done and self.receipts is False)
+
+    def outcome(self, wanted: Reached) -> Self:
+        """This, if that is reached. Not for applications.
+
+        Raises:
+            IMError: its `error`, for one that has failed before.
+            LocalProtocolError: the server tells no receipts.
+        """
+        if wanted is Reached.END and self.error is not None:
+            raise self.error.with_traceback(None)
+        if wanted in self._reached:
+            return self
+        if self.error is not None:
+            raise self.error.with_traceback(None)
+        raise LocalProtocolError("the server that accepted the message tells no receipts")
 
     def give_up(self, error: IMError) -> None:
         """The client has given up; the message stays queued. Not for applications."""
+        raise NotImplementedError
+
+    def close(self, error: IMError) -> None:
+        """The client is closed, for good: nobody waits any more. Not for applications."""
         raise NotImplementedError
 
 

@@ -1,17 +1,22 @@
-"""Calls about sessions, while somebody waits for them."""
+"""Calls about sessions, while somebody waits for them, and walks through the past."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
-from im_proto.client.events import SessionFailed, SessionFetched
+from im_proto.client.events import HistoryFetched, SessionFailed, SessionFetched
 from im_proto.client.inputs import Input, SessionCall
-from im_proto.errors import IMError
-from im_proto.wire.session import SessionOp, SessionVO
+from im_proto.errors import IMError, LocalProtocolError
+from im_proto.wire import UserId, user_id
+from im_proto.wire.session import HistoryPage, HistoryRecord, SessionOp, SessionVO
+from im_proto.wire.types import in_order
 
 from .http import check_httpx
+
+#: What a call gives: a page if it was one for HISTORY.
+Answer: TypeAlias = tuple[SessionVO, ...] | HistoryPage
 
 
 class Asked:
@@ -22,21 +27,21 @@ class Asked:
         wake: called once, when it has its end.
     """
 
-    __slots__ = ("_error", "_sessions", "_wake", "done", "ref")
+    __slots__ = ("_answer", "_error", "_wake", "done", "ref")
 
     def __init__(self, ref: int, wake: Callable[[], None]) -> None:
         self.ref = ref
         self._wake = wake
-        self._sessions: tuple[SessionVO, ...] = ()
+        self._answer: Answer = ()
         self._error: IMError | None = None
         self.done = False
 
-    def end(self, sessions: tuple[SessionVO, ...], error: IMError | None) -> None:
+    def end(self, answer: Answer, error: IMError | None) -> None:
         """It has its end."""
-        self.done, self._sessions, self._error = True, sessions, error
+        self.done, self._answer, self._error = True, answer, error
         self._wake()
 
-    def result(self) -> tuple[SessionVO, ...]:
+    def result(self) -> Answer:
         """The answer.
 
         Raises:
@@ -44,13 +49,18 @@ class Asked:
         """
         if self._error is not None:
             raise self._error.with_traceback(None)
-        return self._sessions
+        return self._answer
 
 
 class Asking:
-    """Everybody who waits for an answer about sessions."""
+    """Everybody who waits for an answer about sessions.
 
-    def __init__(self) -> None:
+    Args:
+        over_http: would a call go over HTTP now?
+    """
+
+    def __init__(self, over_http: Callable[[], bool]) -> None:
+        self._over_http = over_http
         self._refs = itertools.count(1)
         self._asked: dict[int, Asked] = {}
 
@@ -74,10 +84,11 @@ class Asking:
             wake: called once, when there is an end, maybe before this returns.
 
         Raises:
-            ModuleNotFoundError: httpx is not installed.
+            ModuleNotFoundError: it would go over HTTP, and httpx is not installed.
             LocalProtocolError, IMError: the engine refuses it.
         """
-        check_httpx()
+        if self._over_http():
+            check_httpx()
         asked = Asked(next(self._refs), wake)
         self._asked[asked.ref] = asked
         try:
@@ -87,13 +98,17 @@ class Asking:
             raise
         return asked
 
-    def apply(self, event: SessionFetched | SessionFailed) -> None:
+    def apply(self, event: SessionFetched | HistoryFetched | SessionFailed) -> None:
         """Take in what the engine tells of a call."""
         asked = self._asked.pop(event.ref, None)
-        if asked is not None:
-            if isinstance(event, SessionFetched):
+        if asked is None:
+            return
+        match event:
+            case SessionFetched():
                 asked.end(event.sessions, None)
-            else:
+            case HistoryFetched():
+                asked.end(event.page, None)
+            case SessionFailed():
                 asked.end((), event.error)
 
     def forget(self, asked: Asked) -> None:
@@ -105,3 +120,65 @@ class Asking:
         waiting, self._asked = list(self._asked.values()), {}
         for asked in waiting:
             asked.end((), error)
+
+
+def chat_with(me: UserId, peer: UserId) -> dict[str, Any]:
+    """Book, buyer and seller of the chat that two users have without a book.
+
+    Raises:
+        LocalProtocolError: the other is no user id.
+    """
+    try:
+        buyer, seller = in_order(me, user_id(peer))
+    except ValueError as error:
+        raise LocalProtocolError(f"peer_id: {error}") from None
+    return {"book_id": 0, "buyer_id": buyer, "seller_id": seller}
+
+
+class Walk:
+    """Where a walk through the past is: page after page, each message once.
+
+    Args: as `history` of a client.
+    """
+
+    def __init__(
+        self,
+        *,
+        session_id: int | None,
+        peer_id: UserId | None,
+        direction: Literal["before", "after"],
+        start_msg_id: int | None,
+        page_size: int,
+    ) -> None:
+        #: what the next call takes
+        self.params: dict[str, Any] = {
+            "session_id": session_id,
+            "peer_id": peer_id,
+            "direction": direction,
+            "start_msg_id": start_msg_id,
+            "page_size": page_size,
+        }
+        #: there is nothing more
+        self.done = False
+        self._last: set[tuple[UserId, int]] = set()
+
+    def take(self, page: HistoryPage) -> list[HistoryRecord]:
+        """What is new on a page, in the order of the walk.
+
+        A server that gives the same page again and again, as it can't go on from a message, has
+        nothing more to give.
+        """
+        records = list(page.records)
+        if self.params["direction"] == "before":
+            records.reverse()
+        new = [record for record in records if _name(record) not in self._last]
+        self._last = {_name(record) for record in records}
+        self.done = not (new and page.has_next)
+        if new:
+            self.params["start_msg_id"] = new[-1].msg_id
+        return new
+
+
+def _name(record: HistoryRecord) -> tuple[UserId, int]:
+    """The msgIds of two senders may be equal."""
+    return record.sender_id, record.msg_id

@@ -10,7 +10,6 @@ from im_proto.errors import IMError, IMErrorCode
 from .callbacks import Callbacks, translate
 from .calls import Calls
 from .log import Log
-from .message import Message
 from .pending import Pending
 from .reception import Reception
 from .sessions import Asking
@@ -54,18 +53,28 @@ class Telling:
         sent = None
         match event:
             case ev.MessageReceived():
-                self._reception.received(Message.of(event))
+                self._reception.received(self._reception.message(event))
                 return
+            case ev.MessageUndeliverable():
+                self._reception.dropped(event.delivery)
             case ev.MessageDropped():
                 self._reception.dropped(event.delivery)
-            case ev.MessageHandedOver() | ev.MessageAccepted() | ev.MessageFailed():
+            case (
+                ev.MessageQueued()
+                | ev.MessageHandedOver()
+                | ev.MessageAccepted()
+                | ev.MessageFailed()
+            ):
                 sent = self._pending.apply(event)
-            case ev.SessionFetched() | ev.SessionFailed():
+            case ev.ReceiptReceived():
+                self._pending.receipt(event)
+            case ev.SessionFetched() | ev.HistoryFetched() | ev.SessionFailed():
                 self._asking.apply(event)
             case ev.Authenticated():
                 self._standing.logged_in()
+                self._pending.logged_in(event)
                 self._reception.logged_in()
-            case ev.ErrorOccurred():
+            case ev.ErrorOccurred() if event.error.code is not IMErrorCode.JOURNAL_FAILED:
                 self._standing.trouble(event.error, another_way=event.another_way)
                 if event.error.terminal:
                     self._pending.give_up(event.error)

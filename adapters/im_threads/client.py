@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import random
 import ssl
 import threading
@@ -16,13 +17,25 @@ from im_proto.client.turns import Priority
 from im_proto.config import ClientConfig
 from im_proto.errors import IMError, IMErrorCode, LocalProtocolError
 from im_proto.wire import UserId
-from im_proto.wire.session import SessionOp, SessionVO
-from im_runtime import Asking, Callback, Client, Pending, Reception, Telling, is_async
+from im_proto.wire.session import SessionOp
+from im_runtime import (
+    Answer,
+    Asking,
+    Callback,
+    Client,
+    Durability,
+    Pending,
+    Reception,
+    Telling,
+    check_slow,
+    is_async,
+)
 
 from .dispatcher import Dispatcher
 from .driver import Driver
 from .life import Life
 from .loop import Loop
+from .message import Message
 from .messages import Messages
 from .sent import SentMessage
 from .sessions import SessionMethods
@@ -60,10 +73,16 @@ class IMClient(SessionMethods, Client):
         rng: where masks, keys, delays and the device id are drawn from. Anything but a
             `random.SystemRandom` is for tests (RFC 6455 section 5.3).
         wall: the wall clock, in seconds since 1970.
+        storage: the path of a file that keeps what must outlive the program: messages on their way
+            out, what was handled, the device id. It is opened here, which takes a moment of disk,
+            and taken for this client alone until `close()`. None: nothing is kept.
+        durability: what the file survives: "power" a power cut, "process" a crash of the program.
 
     Raises:
         pydantic.ValidationError: the configuration is wrong.
-        LocalProtocolError: the token function is async.
+        LocalProtocolError: the token function is async; or `slow_callback`, `storage` or
+            `durability` is wrong.
+        IMError: JOURNAL_FAILED: the storage can't be used; says why, and what to do.
     """
 
     def __init__(
@@ -75,13 +94,24 @@ class IMClient(SessionMethods, Client):
         log_content: bool | None = None,
         rng: random.Random | None = None,
         wall: Callable[[], float] = time.time,
+        storage: str | os.PathLike[str] | None = None,
+        durability: Durability = "power",
     ) -> None:
-        super().__init__(
-            config, logger="im_threads", log_content=log_content, now=Loop.now, wall=wall, rng=rng
-        )
-        token = self.config.token
+        check_slow(slow_callback)
+        config = config if isinstance(config, ClientConfig) else ClientConfig(**config)
+        token = config.token
         if not isinstance(token, str):
             _check_plain("the token function", token)
+        super().__init__(
+            config,
+            logger="im_threads",
+            log_content=log_content,
+            now=Loop.now,
+            wall=wall,
+            rng=rng,
+            storage=storage,
+            durability=durability,
+        )
         # By name, as these are needed before they are made; a bug may come from anywhere.
         self._loop = Loop(
             "im_threads", busy=lambda: self._life.busy, failed=lambda exc: self._driver.broken(exc)
@@ -104,9 +134,12 @@ class IMClient(SessionMethods, Client):
             iteration=lambda source: Messages(source, loop=self._loop),
             supply=self._life.supply,
             feed=lambda item: self._driver.feed(item),
+            message=Message,
+            desk=self._desk,
+            manual=self.config.ack == "manual",
         )
-        self._pending = Pending[SentMessage]()
-        self._asking = Asking()
+        self._pending: Pending[SentMessage] = Pending(self._engine, self._restore)
+        self._asking = Asking(lambda: self._engine.sessions_over_http)
         self._telling = Telling(
             self._callbacks,
             self._calls,
@@ -126,6 +159,7 @@ class IMClient(SessionMethods, Client):
             quiet=self._life.quiet,
             ssl_context=ssl_context,
             wall=wall,
+            journal=self._journal,
         )
         self._driver.awaited = lambda: len(self._asking) > 0
         self._life.driver, self._life.dispatcher = self._driver, self._dispatcher
@@ -134,7 +168,12 @@ class IMClient(SessionMethods, Client):
     # ------------------------------------------------------------ connecting
 
     def __enter__(self) -> Self:
-        self.connect()
+        try:
+            self.connect()
+        except BaseException:
+            if self._journal is not None:
+                self.close()
+            raise
         return self
 
     def __exit__(
@@ -181,6 +220,9 @@ class IMClient(SessionMethods, Client):
         But for those that nobody can end: a callback that still runs then, and a look-up of a
         name or a token function that has not come back; they hold up neither this nor the end of
         the program. Whoever waits, in whichever call, is released. Twice is no error.
+
+        The storage, if there is one, is closed: what was queued stays in it, for the next client
+        that opens it. A disk that hangs holds this up for some seconds, and not for ever.
         """
         self._life.close()
 
@@ -195,6 +237,9 @@ class IMClient(SessionMethods, Client):
         timeout: float | None = None,
         *,
         priority: Priority = "normal",
+        key: str | None = None,
+        ttl: float | None = None,
+        wait: bool = False,
     ) -> SentMessage:
         """Send a message; returns when the server has accepted it.
 
@@ -211,17 +256,25 @@ class IMClient(SessionMethods, Client):
             timeout: seconds to wait; None waits for the message's end.
             priority: "high", "normal" or "low": conversations with a higher one go first, in a
                 mix that lets the others through. Inside a conversation the order stays.
+            key: the application's own name for it, 1 to 256 printable characters: sent again under
+                the same key it is the same message, also in the next process with `storage`, for
+                `config.keys_kept` seconds after its end. The message that it is, is returned.
+            ttl: seconds after which it expires, if no transport had it; None: as
+                `config.time_to_live` says.
+            wait: where the outbox is full, stand in line for room instead of QUEUE_FULL.
 
         Raises:
             IMError: QUEUE_FULL and MESSAGE_FORMAT_ERROR, and nothing was queued;
-                MESSAGE_SEND_FAILED, SERVER_ERROR, IN_DOUBT, MESSAGE_CANCELLED, with the message as
-                `error.sent`; MESSAGE_TIMEOUT, with a message that is still on its way. When the
-                client has given up, the error that it gave up over: before, and nothing was
-                queued; or meanwhile, with a message that goes out after connect().
-            LocalProtocolError: the client is closed.
+                MESSAGE_SEND_FAILED, SERVER_ERROR, IN_DOUBT, MESSAGE_CANCELLED, MESSAGE_EXPIRED,
+                JOURNAL_FAILED, with the message as `error.sent`; MESSAGE_TIMEOUT, with a message
+                that is still on its way. When the client has given up, the error that it gave up
+                over: before, and nothing was queued; or meanwhile, with a message that goes out
+                after connect().
+            LocalProtocolError: another message was sent under that key; or the client is closed.
         """
         self._loop.check()
-        sent = self._here(self._send, to_user_id, content, message_type, session_id, priority)
+        message = (to_user_id, content, message_type, session_id, priority, key)
+        sent: SentMessage = self._here(self._send, message, ttl, wait)
         return sent.accepted(timeout)
 
     def queue_message(
@@ -232,27 +285,46 @@ class IMClient(SessionMethods, Client):
         session_id: int | None = None,
         *,
         priority: Priority = "normal",
+        key: str | None = None,
+        ttl: float | None = None,
+        wait: bool = False,
     ) -> SentMessage:
         """Queue a message and return at once, with or without a connection.
+
+        With `storage` it is on disk when `sent.queued()` returns; with `wait` that holds back
+        whoever would queue more.
 
         Args: as for `send_message`.
 
         Raises:
             IMError: QUEUE_FULL or MESSAGE_FORMAT_ERROR; nothing was queued.
-            LocalProtocolError: the client is closed.
+            LocalProtocolError: another message was sent under that key; or the client is closed.
         """
-        return self._here(self._queue, to_user_id, content, message_type, session_id, priority)
+        message = (to_user_id, content, message_type, session_id, priority, key)
+        sent: SentMessage = self._here(self._queue, message, ttl, wait)
+        return sent
 
-    def _send(self, *message: Any) -> SentMessage:
+    @property
+    def outbox(self) -> list[SentMessage]:
+        """The messages that have no end yet, in the order they were given; with `storage`, those
+        of earlier processes too."""
+        return self._here(self._pending.all)
+
+    def _send(self, message: tuple[Any, ...], ttl: float | None, wait: bool) -> SentMessage:
         if self._life.gave_up is not None:
             raise self._life.gave_up.with_traceback(None)
-        return self._queue(*message)
+        return self._queue(message, ttl, wait)
 
-    def _queue(self, *message: Any) -> SentMessage:
+    def _queue(self, message: tuple[Any, ...], ttl: float | None, wait: bool) -> SentMessage:
         return self._pending.queue(
-            lambda ref: SentMessage(ref, *message, loop=self._loop, cancel=self._cancel),
-            self._step,
+            lambda ref: self._new_sent(ref, *message), self._step, ttl=ttl, wait=wait
         )
+
+    def _new_sent(self, *message: Any) -> SentMessage:
+        return SentMessage(*message, loop=self._loop, cancel=self._cancel, handling=self._handling)
+
+    def _handling(self) -> bool:
+        return self._dispatcher.inside or self._reception.holds(threading.get_ident())
 
     # ------------------------------------------------------------ receiving
 
@@ -274,7 +346,7 @@ class IMClient(SessionMethods, Client):
 
     # ------------------------------------------------------------ sessions
 
-    def _ask(self, op: SessionOp, **params: Any) -> tuple[SessionVO, ...]:
+    def _ask(self, op: SessionOp, **params: Any) -> Answer:
         self._loop.check()
         ended = threading.Event()
         asked = self._here(lambda: self._asking.ask(op, params, step=self._step, wake=ended.set))
@@ -310,7 +382,7 @@ class IMClient(SessionMethods, Client):
         """For good: nobody is left waiting."""
         self._reception.wake()
         text = "the client was closed before the server had accepted the message"
-        self._pending.give_up(IMError(IMErrorCode.MESSAGE_SEND_FAILED, text))
+        self._pending.close(IMError(IMErrorCode.MESSAGE_SEND_FAILED, text))
         text = "the client was closed before the server had answered"
         self._asking.give_up(IMError(IMErrorCode.NETWORK_ERROR, text))
 

@@ -33,6 +33,7 @@ class Driver(_Driver[Link]):
         super().__init__(engine, **more)
         self._loop = loop
         self._told_quiet = quiet
+        self._writing: list[threading.Event] = []
 
     def now(self) -> float:
         """Seconds on the engine's clock."""
@@ -56,6 +57,19 @@ class Driver(_Driver[Link]):
 
     def _is_quiet(self) -> None:
         self._told_quiet()
+
+    def _is_written(self) -> None:
+        if self.written:
+            waiting, self._writing = self._writing, []
+            for written in waiting:
+                written.set()
+
+    def until_written(self) -> threading.Event:
+        """Is set when the journal has all."""
+        written = threading.Event()
+        self._writing.append(written)
+        self._is_written()
+        return written
 
     # -- transports
 

@@ -65,7 +65,7 @@ class Life(Standing):
     def busy(self) -> bool:
         """The loop's thread is needed."""
         waiting = self.dispatcher.busy or self.driver.awaited()
-        return self.in_use or waiting or not self.driver.quiet
+        return self.in_use or waiting or not (self.driver.quiet and self.driver.written)
 
     # ------------------------------------------------------------ any thread
 
@@ -107,8 +107,10 @@ class Life(Standing):
         try:
             if self._loop.running:
                 self.disconnect()
+                self._loop.wait(self._loop.ask(self.driver.until_written), self._limit)
         finally:
             self._loop.end(self._finish)
+            self.driver.close_journal(_MARGIN)
             self.dispatcher.join()
 
     def begin_to_exit(self) -> threading.Event | None:
@@ -120,8 +122,12 @@ class Life(Standing):
 
     def exit(self, gone: threading.Event, timeout: float) -> None:
         """Wait until it has said goodbye, but no longer than that."""
+        end = time.monotonic() + timeout
         self._loop.wait(gone, timeout)
+        written = self._loop.ask(self.driver.until_written)
+        self._loop.wait(written, end - time.monotonic())
         self._loop.end(self._finish)
+        self.driver.close_journal(end - time.monotonic())
 
     def _until_gone(self, gone: threading.Event | None = None) -> None:
         """Have the end begin, unless it has; wait for it, and until the callbacks were called."""

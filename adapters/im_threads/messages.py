@@ -7,9 +7,10 @@ import time
 from collections.abc import Iterator
 from typing import Self
 
-from im_runtime import Iteration, Message, Source, Supply
+from im_runtime import Iteration, Source, Supply
 
 from .loop import Loop
+from .message import Message
 
 
 class Messages(Iteration, Iterator[Message]):
@@ -17,7 +18,9 @@ class Messages(Iteration, Iterator[Message]):
 
     A message is acknowledged when the next one is asked for, so one whose handling failed, or
     was left by `break`, is not. It is offered again by the next `messages()`, and by the server to
-    this user's next connection. `acknowledge()` says earlier that it is done.
+    this user's next connection. `acknowledge()` says earlier that it is done. With
+    `config.ack="manual"` only `message.ack()` does, and what was given is given again only to the
+    next process.
 
     Keep the iterator: `next(client.messages())` twice gives the same message twice, as each new
     iterator starts at what is not acknowledged.
@@ -54,13 +57,12 @@ class Messages(Iteration, Iterator[Message]):
             LocalProtocolError: two threads ask the same iterator, or a later `messages()` took
                 over.
         """
-        before = self._last
         try:
             return self._next()
         except Exception:
             raise
         except BaseException:  # Ctrl-C: nobody has the message that may have come this moment
-            self._loop.post(self._undo, before)
+            self._loop.post(self._undo)
             raise
 
     def acknowledge(self) -> None:
@@ -85,6 +87,7 @@ class Messages(Iteration, Iterator[Message]):
             found = self._loop.ask(self._found, too_late)
         if not isinstance(found, Message):
             raise StopIteration
+        self._holder = threading.get_ident()
         return found
 
     def _first(self) -> Message | Supply | threading.Event:
@@ -96,6 +99,7 @@ class Messages(Iteration, Iterator[Message]):
         self._look_again = None
         found = self.look()
         if found is not Supply.FLOWING:
+            assert isinstance(found, Message | Supply)
             return found
         if too_late:
             self.finish()
@@ -103,7 +107,8 @@ class Messages(Iteration, Iterator[Message]):
         self._look_again = threading.Event()
         return self._look_again
 
-    def _undo(self, last: int) -> None:
+    def _undo(self) -> None:
         self._look_again = None
-        self._current = None
-        self._last = last
+        current, self._current = self._current, None
+        if current is not None:
+            self._source.take_back(current)

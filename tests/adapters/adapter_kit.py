@@ -364,8 +364,11 @@ def left_behind(*peers: Peer) -> list[object]:
         for transport in list(getattr(loop, "_transports", {}).values())
         if transport._sock is not None and _belongs_to_a_client(transport.get_protocol())
     ]
-    threads = [t for t in threading.enumerate() if t.name.startswith("im_asyncio")]
-    return [*tasks, *timers, *transports, *threads]
+    return [*tasks, *timers, *transports, *_threads()]
+
+
+def _threads() -> list[threading.Thread]:
+    return [t for t in threading.enumerate() if t.name.startswith(("im_asyncio", "im-journal"))]
 
 
 def _belongs_to_a_client(protocol: Any) -> bool:
@@ -391,7 +394,7 @@ def run(
 
         asyncio.run(main())
         assert errors == [], errors
-        assert [t for t in threading.enumerate() if t.name.startswith("im_asyncio")] == []
+        assert _threads() == []
 
     return wrapper
 

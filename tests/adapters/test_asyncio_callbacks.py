@@ -188,7 +188,10 @@ async def test_a_callback_that_raises_is_told_and_the_client_goes_on(
     mode: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with Peer(push_one) as peer:
-        client = IMClient(config(peer.url), callbacks="inline" if mode == "inline" else "thread")
+        client = IMClient(
+            config(peer.url, handler_attempts=1),
+            callbacks="inline" if mode == "inline" else "thread",
+        )
         boom = ValueError("boom")
         errors: list[IMError] = []
 

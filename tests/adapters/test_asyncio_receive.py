@@ -360,62 +360,45 @@ async def test_a_message_is_acknowledged_when_its_callback_has_returned() -> Non
 
 
 @run
-async def test_a_message_whose_callback_raised_is_offered_after_the_next_login() -> None:
+async def test_a_message_whose_callback_raised_is_offered_again_before_those_behind_it() -> None:
     pusher = Pusher(3)
-    calls: list[str] = []
-    failed, again = asyncio.Event(), asyncio.Event()
-    broken = True
+    calls: list[tuple[str, int, bool]] = []
 
     async def callback(message: Message) -> None:
-        calls.append(message.content)
-        if message.content == "m2" and broken:
+        calls.append((message.content, message.attempt, message.redelivered))
+        if message.content == "m1" and message.attempt == 1:
+            await received(client, 3)  # all are here by then
             raise ValueError("boom")
-        if len(calls) == 3:
-            failed.set()
-        if len(calls) == 4:
-            again.set()
 
     async with Peer(pusher) as peer:
         client = IMClient(config(peer.url))
         client.on("message_received", callback)
         await client.connect()
-        await failed.wait()
-        assert calls == ["m1", "m2", "m3"]  # the client goes on
-        broken = False
-        for task in peer.tasks:
-            task.cancel()
-        await again.wait()
         await pusher.until(3)
-        assert calls == ["m1", "m2", "m3", "m2"]
+        assert calls == [("m1", 1, False), ("m1", 2, True), ("m2", 1, False), ("m3", 1, False)]
         await client.disconnect()
 
 
 @run
-async def test_a_message_whose_callback_raised_is_not_offered_before_the_next_login() -> None:
-    failed = asyncio.Event()
-
-    async def script(connection: Connection) -> None:
-        await connection.login()
-        connection.push("a", msg_id=1)
-        await failed.wait()
-        connection.push("b", msg_id=2)
-        await connection.answer_all()
-
-    calls: list[str] = []
+async def test_a_message_that_fails_too_often_is_given_up_and_told() -> None:
+    pusher = Pusher(2)
+    attempts: list[int] = []
+    told: list[Message] = []
 
     async def callback(message: Message) -> None:
-        calls.append(message.content)
-        if message.content == "a":
-            failed.set()
+        if message.content == "m1":
+            attempts.append(message.attempt)
             raise ValueError("boom")
 
-    async with Peer(script) as peer:
-        client = IMClient(config(peer.url))
-        client.on("message_received", callback)
+    async with Peer(pusher) as peer:
+        client = IMClient(config(peer.url, handler_attempts=2))
+        client.set_callbacks(message_received=callback, undeliverable=told.append)
         await client.connect()
-        await until(lambda: "b" in calls and not client._dispatcher.busy)
-        assert calls == ["a", "b"]
+        await pusher.until(2)
+        await until(lambda: told)
         await client.disconnect()
+    assert attempts == [1, 2]
+    assert [(m.content, m.attempt) for m in told] == [("m1", 2)]
 
 
 @run

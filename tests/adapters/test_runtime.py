@@ -18,7 +18,9 @@ import im_threads.sessions
 from im_proto.client import actions as ac
 from im_proto.client import events as ev
 from im_proto.client import inputs as inp
+from im_proto.client.journal import OutgoingRecord
 from im_proto.errors import IMError, IMErrorCode, LocalProtocolError
+from im_proto.wire.session import HistoryPage
 from im_runtime import (
     NAMES,
     Callbacks,
@@ -26,6 +28,7 @@ from im_runtime import (
     Log,
     Login,
     Message,
+    Pending,
     Phase,
     SentMessage,
     Standing,
@@ -72,6 +75,10 @@ VALUES: dict[str, Any] = {
     "proxy": f"http://u:{SECRET}@h",
     "body": SECRET.encode(),
     "sessions": (),
+    "changes": (OutgoingRecord(ref=1, msg_id=1, to_user=2, content=SECRET, message_type="text"),),
+    "msg_ids": (5,),
+    "status": "read",
+    "page": HistoryPage(records=(), has_next=False),
 }
 
 
@@ -167,11 +174,20 @@ def test_both_clients_say_the_same_of_sessions(name: str) -> None:
 # ------------------------------------------------------------ callbacks
 
 
+FOR_WHOEVER_ASKED = (
+    ev.MessageQueued,
+    ev.MessageHandedOver,
+    ev.SessionFetched,
+    ev.HistoryFetched,
+    ev.SessionFailed,
+)
+
+
 @pytest.mark.parametrize("kind", EVENTS)
 def test_each_event_has_a_name_or_none(kind: type) -> None:
     sent = SentMessage(1, 2, "x", cancel=lambda _: True)
     found = translate(sample(kind), sent)
-    if kind in (ev.MessageHandedOver, ev.SessionFetched, ev.SessionFailed):
+    if kind in FOR_WHOEVER_ASKED:
         assert found is None
         return
     assert found is not None
@@ -191,12 +207,12 @@ def test_each_event_has_a_name_or_none(kind: type) -> None:
             "ReadingPaused",
             "ReadingResumed",
             "MessageDropped",
+            "ReadRefused",
+            "OutboxFilling",
+            "OutboxDrained",
+            "TokenRefreshed",
         )
     )
-
-
-def test_thirteen_names_and_notice() -> None:
-    assert len(NAMES) == 14
 
 
 def test_a_failed_message_is_told_with_the_message() -> None:
@@ -253,26 +269,42 @@ def of(delivery: int, seq: int | None = None) -> Message:
 
 def test_the_inbox_keeps_the_order() -> None:
     inbox = Inbox()
-    for n in (1, 2, 3):
-        inbox.put(of(n))
-    assert inbox.next(0, plain_only=False) == of(1)
-    assert inbox.next(1, plain_only=False) == of(2)
+    one, two, three = (of(n) for n in (1, 2, 3))
+    for message in (one, two, three):
+        inbox.put(message)
+    assert inbox.take(plain_only=False) is one
+    assert inbox.take(plain_only=False) is two
     assert inbox.remove(1) is True
     assert inbox.remove(1) is False
-    offered = inbox.offer()
-    assert [m.delivery for m in offered] == [2, 3]
-    assert inbox.offer() == []
-    assert inbox.next(0, plain_only=False) is None
-    inbox.take_back(3, failed=False)
+    assert inbox.offer() == [three]
+    assert inbox.take(plain_only=False) is None
+    inbox.release()
+    assert inbox.offer() == [two]  # the other is offered already
+    inbox.take_back(three)
     inbox.put(of(4))
-    inbox.take_back(2, failed=False)
+    inbox.take_back(two)
     assert [m.delivery for m in inbox.offer()] == [2, 3, 4]
-    inbox.take_back(2, failed=True)
-    assert inbox.offer() == []
-    assert inbox.next(0, plain_only=False) == of(2)
-    inbox.forgive()
-    assert [m.delivery for m in inbox.offer()] == [2]
-    inbox.take_back(99, failed=True)  # handled meanwhile
+    inbox.take_back(of(99))  # handled meanwhile
+    assert len(inbox) == 3
+
+
+def test_what_has_failed_rests_until_the_engine_offers_it_again() -> None:
+    inbox = Inbox()
+    one, two = of(1), of(2)
+    inbox.put(one)
+    inbox.put(two)
+    assert inbox.take(plain_only=False) is one
+    assert inbox.fail(one) is True
+    assert inbox.fail(one) is False
+    assert not inbox.has(one)
+    inbox.release()
+    inbox.take_back(one)
+    assert inbox.take(plain_only=False) is two
+    again = Message(content="m1", delivery=1, attempt=2)
+    inbox.put(again)
+    assert not inbox.has(one)
+    inbox.put(of(3))
+    assert inbox.take(plain_only=False) is again  # in its old place
     assert len(inbox) == 3
 
 
@@ -280,19 +312,124 @@ def test_without_a_link_only_what_the_server_would_not_send_again() -> None:
     inbox = Inbox()
     inbox.put(of(1, seq=1))
     inbox.put(of(2))
-    assert inbox.next(0, plain_only=False) == of(1, seq=1)
-    assert inbox.next(0, plain_only=True) == of(2)
+    assert inbox.take(plain_only=True) == of(2)
+    assert inbox.take(plain_only=True) is None
+    assert inbox.take(plain_only=False) == of(1, seq=1)
 
 
 def test_what_the_engine_drops_is_offered_to_nobody() -> None:
     inbox = Inbox()
     inbox.put(of(1))
-    inbox.put(of(2))
+    inbox.put(two := of(2))
     assert inbox.remove(1)
-    assert [m.delivery for m in inbox.offer()] == [2]
+    assert inbox.offer() == [two]
     assert inbox.remove(2)
-    inbox.take_back(2, failed=False)
+    inbox.take_back(two)
     assert inbox.offer() == []
+
+
+# ------------------------------------------------------------ messages on their way out
+
+
+class FakeOutbox:
+    """What an engine knows of keys and of earlier lives."""
+
+    def __init__(self, *left: OutgoingRecord) -> None:
+        self.left = left
+        self.refs = {record.key: record.ref for record in left if record.key is not None}
+
+    def restored(self) -> list[OutgoingRecord]:
+        return list(self.left)
+
+    def ref_of_key(self, key: str) -> int | None:
+        return self.refs.get(key)
+
+    def step(self, item: inp.Input) -> None:
+        assert isinstance(item, inp.Send)
+        if item.key is not None:
+            self.refs.setdefault(item.key, item.ref)
+
+
+def record(ref: int, **more: Any) -> OutgoingRecord:
+    fields = {"msg_id": 100 + ref, "to_user": 2, "content": f"m{ref}", "message_type": "text"}
+    return OutgoingRecord(ref=ref, **(fields | more))
+
+
+def pending_of(outbox: FakeOutbox) -> Pending[SentMessage]:
+    def restore(kept: OutgoingRecord) -> SentMessage:
+        sent = SentMessage(kept.ref, kept.to_user, kept.content, key=kept.key, cancel=bool)
+        return sent.restore(kept)
+
+    return Pending(outbox, restore)
+
+
+def test_what_an_earlier_life_has_left() -> None:
+    failed = {"end": "rejected", "error_code": "SERVER_ERROR", "error_text": "no"}
+    outbox = FakeOutbox(
+        record(3),
+        record(5, handed_at=1, unsure_sends=2),
+        record(7, **failed, server_code=7),  # nobody was told
+        record(9, key="k", end="accepted", timestamp=4),
+        record(11, key="l", end="expired", error_code="ODD", error_text="late"),
+    )
+    pending = pending_of(outbox)
+    assert [(s.ref, s.status, s.msg_id, s.sends) for s in pending.all()] == [
+        (3, "queued", None, 0),
+        (5, "in_flight", 105, 2),
+    ]
+    error = IMError(IMErrorCode.SERVER_ERROR, "no", server_code=7)
+    told = ev.MessageFailed(ref=7, msg_id=107, to_user=2, content="m7", error=error)
+    sent = pending.apply(told)
+    assert sent is not None
+    assert sent.error is not None
+    assert sent.error.server_code == 7
+    assert pending.apply(told) is None
+
+    def make(key: str) -> SentMessage:
+        return pending.queue(
+            lambda ref: SentMessage(ref, 2, "x", key=key, cancel=bool), outbox.step
+        )
+
+    accepted = make("k")
+    assert (accepted.ref, accepted.status, accepted.timestamp) == (9, "accepted", 4)
+    assert make("k") is accepted
+    late = make("l")
+    assert late.error is not None
+    assert (late.error.code, late.error.text) == ("UNKNOWN_ERROR", "late")
+    assert make("new").ref > 11  # no ref is used twice
+    assert len(pending.all()) == 3
+
+
+def test_keys_that_the_engine_has_forgotten_are_forgotten() -> None:
+    outbox = FakeOutbox()
+    pending = pending_of(outbox)
+    for n in range(5000):
+        sent = pending.queue(
+            lambda ref: SentMessage(ref, 2, "x", key=f"k{ref}", cancel=bool), outbox.step
+        )
+        ended = ev.MessageAccepted(
+            ref=sent.ref, msg_id=n, to_user=2, content="", session_id=None, timestamp=1, sends=1
+        )
+        pending.apply(ended)
+        outbox.refs = {f"k{sent.ref}": sent.ref}  # it remembers only the last
+    assert len(pending) == 0
+    assert len(pending._keyed) <= 1025
+    assert len(pending._numbered) <= 1025
+
+
+def test_a_receipt_reaches_the_message_of_that_recipient() -> None:
+    outbox = FakeOutbox(record(1, handed_at=1))
+    pending = pending_of(outbox)
+    (sent,) = pending.all()
+    receipt = ev.ReceiptReceived(
+        msg_ids=(5, 101), user=3, status="read", session_id=None, timestamp=8
+    )
+    pending.receipt(receipt)
+    assert sent.read_at is None  # another device of ours has drawn that number
+    pending.receipt(dataclasses.replace(receipt, user=2))
+    assert (sent.delivered_at, sent.read_at) == (8, 8)
+    pending.receipt(dataclasses.replace(receipt, user=2, status="delivered", timestamp=9))
+    assert (sent.delivered_at, sent.read_at) == (8, 8)
 
 
 # ------------------------------------------------------------ connect() and what follows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -308,7 +309,7 @@ class Cursor(Iteration):
 class Desk(Bench):
     """A queue with a reception before it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, manual: bool = False) -> None:
         super().__init__()
         self.fed: list[inp.Input] = []
         self.supply: Supply | IMError = Supply.FLOWING
@@ -318,6 +319,7 @@ class Desk(Bench):
             iteration=Cursor,
             supply=lambda: self.supply,
             feed=self.fed.append,
+            manual=manual,
         )
 
     def receive(self, *deliveries: int, seq: bool = False) -> None:
@@ -345,12 +347,104 @@ def test_a_message_is_taken_when_its_callback_begins_and_handled_when_it_returne
     assert len(it.reception.inbox) == len(it.reception._offered) == 0  # nothing piles up
 
 
-def test_a_message_that_raised_is_taken_and_not_handled() -> None:
+def failed(delivery: int) -> inp.MessageHandled:
+    return inp.MessageHandled(delivery=delivery, ok=False)
+
+
+def test_a_message_that_raised_has_failed_and_waits_for_the_engine() -> None:
     it = Desk()
     it.listen(RECEIVED, doing=lambda _: 1 / 0)
     it.receive(1)
     it.run()
+    assert it.fed == [taken(1), failed(1)]
+    it.reception.logged_in()
+    it.run()
+    assert len(it.fed) == 2
+
+
+def test_what_is_offered_again_comes_before_what_waits_and_in_order() -> None:
+    it = Desk()
+    it.listen(RECEIVED)
+    it.receive(1, 2, 3, 4)
+    it.supply = Supply.DRY
+    for n in (1, 2):
+        again = Message(content=f"again {n}", delivery=n, attempt=2)
+        it.reception.received(again)
+    it.supply = Supply.FLOWING
+    it.reception.logged_in()
+    it.run()
+    contents = [args[0].content for _, args in it.called]
+    assert contents == ["again 1", "again 2", "m1", "m2", "m3", "m4"]
+
+
+def test_what_was_settled_inside_the_callback_is_settled_once() -> None:
+    it = Desk()
+
+    def settle(message: Message) -> None:
+        it.reception.settle(message, message.delivery == 1)
+        if message.delivery == 2:
+            it.reception.received(Message(content="again", delivery=2, attempt=2))
+            raise ValueError
+
+    it.listen(RECEIVED, doing=settle)
+    it.receive(1)
+    it.run()
+    assert it.fed == [taken(1), handled(1)]
+    it.receive(2)
+    call = it.calls.next()
+    assert call is not None
+    with contextlib.suppress(ValueError):
+        settle(call.args[0])
+    call.raised = True
+    it.calls.done(call)
+    assert it.fed[2:] == [taken(2), failed(2)]
+    assert len(it.reception._offered) == 1  # that one waits
+
+
+def test_by_hand_a_message_is_handled_when_it_is_said_in_any_order() -> None:
+    it = Desk(manual=True)
+    it.listen(RECEIVED)
+    it.receive(1, 2, 3)
+    it.run()
+    assert it.fed == [taken(1), taken(2), taken(3)]
+    one, two, three = (args[0] for _, args in it.called)
+    for message in (three, one, three):
+        it.reception.settle(message, True)
+    assert it.fed[3:] == [handled(3), handled(1)]
+    it.listen(RECEIVED, doing=lambda _: 1 / 0)
+    it.receive(4)
+    it.run()
+    assert it.fed[5:] == [taken(4), failed(4)]
+    assert len(it.reception.inbox) == 2
+    assert two.content == "m2"
+
+
+def test_by_hand_an_iteration_gives_each_once_and_acknowledges_none() -> None:
+    it = Desk(manual=True)
+    it.receive(1, 2)
+    cursor = it.reception.messages()
+    cursor.ask()
+    assert cursor.look() == Message(content="m1")
+    cursor.ask()
     assert it.fed == [taken(1)]
+    later = it.reception.messages()
+    later.ask()
+    assert later.look() == Message(content="m2")
+    later.ask()
+    assert later.look() is Supply.FLOWING
+
+
+def test_what_an_iteration_has_left_goes_to_the_callback_that_comes_later() -> None:
+    it = Desk()
+    it.receive(1)
+    cursor = it.reception.messages()
+    cursor.ask()
+    cursor.look()
+    cursor.finish()
+    it.listen(RECEIVED)
+    it.reception.listen()
+    it.run()
+    assert [args[0].content for _, args in it.called] == ["m1"]
 
 
 def test_a_message_that_the_engine_dropped_is_not_called_and_leaves_the_queue() -> None:

@@ -108,6 +108,8 @@ class Bare(Driver[FakeLink]):
     def _is_quiet(self) -> None:
         self.times_quiet += 1
 
+    def _is_written(self) -> None: ...
+
     def go_off(self) -> None:
         """The timer."""
         self.time = self.timers.pop()

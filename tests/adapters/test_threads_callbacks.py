@@ -164,7 +164,7 @@ def test_an_async_callback_is_refused() -> None:
 def test_a_callback_that_raises_is_told_and_the_client_goes_on(
     failure: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with Peer(push_one) as peer, client_of(peer) as client:
+    with Peer(push_one) as peer, client_of(peer, handler_attempts=1) as client:
         recorder = Recorder("error")
 
         def broken(_: Message) -> None:

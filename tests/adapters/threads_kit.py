@@ -369,7 +369,7 @@ def until(condition: Callable[[], object]) -> None:
 
 def ours() -> list[threading.Thread]:
     """The threads of im_threads that are alive."""
-    return [t for t in threading.enumerate() if t.name.startswith("im_threads")]
+    return [t for t in threading.enumerate() if t.name.startswith(("im_threads", "im-journal"))]
 
 
 def held() -> set[str]:
@@ -481,7 +481,9 @@ def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
 def client_of(peer_or_url: Peer | str, **more: Any) -> Iterator[IMClient]:
     """A client that is not connected yet, and is closed in the end."""
     url = peer_or_url if isinstance(peer_or_url, str) else peer_or_url.url
-    options = {k: more.pop(k) for k in ("ssl_context", "slow_callback", "wall") if k in more}
+    options = {
+        k: more.pop(k) for k in ("ssl_context", "slow_callback", "wall", "storage") if k in more
+    }
     client = IMClient(config(url, **more), **options)
     try:
         yield client

@@ -11,8 +11,10 @@ from im_asyncio import ClientConfig, Guarantee, IMClient
 from interop.interop_kit import Ear, refused
 from peers.plain_client import PlainClient
 from peers.wire import UserId
-from server.server_kit import Running, running_server, token
+from server.server_kit import Running, acknowledged, running_server, token
 
+#: at our server by itself, and mounted in another application
+pytestmark = pytest.mark.usefixtures("served")
 ANN, BOB = 1, 2
 NOW = 1_700_000_000_000
 
@@ -78,7 +80,7 @@ async def test_a_plain_page_and_a_device_of_the_same_user_each_get_it() -> None:
                 await ann.send_message(BOB, "second")
                 assert await collect(device, 2) == ["first", "second"]
             await page.receive()
-            await page.wait_for(lambda: page.pings >= 2)
+            await acknowledged(server, BOB, 2)
         await ann.send_message(BOB, "third")
         async with device, PlainClient(server.url, token(BOB), BOB) as page:
             await page.login()

@@ -11,8 +11,10 @@ import pytest
 from adapters.adapter_kit import run
 from peers.plain_client import PlainClient
 from peers.wire import UserId
-from server.server_kit import Running, running_server, token
+from server.server_kit import Running, acknowledged, running_server, token
 
+#: at our server by itself, and mounted in another application
+pytestmark = pytest.mark.usefixtures("served")
 ANN, BOB = 1, 2
 #: What Date.now() says, roughly.
 NOW = 1_700_000_000_000
@@ -59,8 +61,9 @@ async def test_log_in_chat_heartbeat_and_nothing_of_section_2() -> None:
         answer = await ann.login()
         assert answer == {"code": 0, "message": "", "data": {"userId": 1, "username": "1"}}
         async with tab(server, BOB) as bob:
-            answer = await ann.send(BOB, " hé😀 ", NOW, messageType="image", sessionId="7")
-            assert answer == {"msgId": NOW, "code": 0, "sessionId": 7}
+            answer = await ann.send(BOB, " hé😀 ", NOW, messageType="image")
+            session = answer.pop("sessionId")
+            assert answer == {"msgId": NOW, "code": 0}
             push = await bob.receive()
             assert push.pop("timestamp") > NOW
             assert push == {
@@ -68,12 +71,16 @@ async def test_log_in_chat_heartbeat_and_nothing_of_section_2() -> None:
                 "msgId": NOW,
                 "fromUser": ANN,
                 "messageType": "image",
-                "sessionId": 7,
+                "sessionId": session,
             }
+            answer = await ann.send(BOB, "in it", NOW + 1, sessionId=str(session))
+            assert answer == {"msgId": NOW + 1, "code": 0, "sessionId": session}
+            assert (await bob.receive())["sessionId"] == session
+            assert (await ann.send(BOB, "not yours", NOW + 2, sessionId="99"))["code"] == 40400
             await ann.heartbeat()
             receipt = await bob.read_receipt(NOW, ANN)
             assert receipt == {"msgId": NOW, "code": 0, "message": ""}
-            assert server.server.runner.online == 2
+            assert server.server.online() == {ANN: 1, BOB: 1}
 
 
 @run
@@ -103,7 +110,7 @@ async def test_two_tabs_of_one_user_both_get_everything() -> None:
 async def test_the_same_id_with_the_same_content_is_a_repeat_and_pushed_once() -> None:
     async with running_server() as server, tab(server, ANN) as ann, tab(server, BOB) as bob:
         answers = [await ann.send(BOB, "x", NOW) for _ in range(3)]
-        assert answers == [{"msgId": NOW, "code": 0}] * 3
+        assert answers == [{"msgId": NOW, "code": 0, "sessionId": 1}] * 3
         await ann.drop()
         async with tab(server, ANN) as again:  # and on the next connection
             assert await again.send(BOB, "x", NOW) == answers[0]
@@ -120,8 +127,10 @@ async def test_the_same_id_with_other_content_is_a_new_message() -> None:
         tab(server, "bravo") as bravo,
     ):
         for content in ("a", "b", "a", "c", "b"):
-            assert await ann.send(BOB, content, NOW) == {"msgId": NOW, "code": 0}
-        assert await ann.send("bravo", "a", NOW) == {"msgId": NOW, "code": 0}
+            answer = await ann.send(BOB, content, NOW)
+            assert answer == {"msgId": NOW, "code": 0, "sessionId": 1}
+        answer = await ann.send("bravo", "a", NOW)
+        assert answer == {"msgId": NOW, "code": 0, "sessionId": 2}
         await ann.send(BOB, "end", NOW + 1)
         await received(bob, "a", "b", "c", "end")
         await received(bravo, "a")
@@ -160,7 +169,7 @@ async def test_offline_messages_come_at_the_next_login_in_order_and_once() -> No
         await ann.answer(NOW + len(many) - 1)
         async with tab(server, BOB) as bob:
             await received(bob, *many)
-            await bob.wait_for(lambda: bob.pings >= 2)  # one for each read
+            await acknowledged(server, BOB, 150)
         await ann.send(BOB, "later", NOW + 1000)
         async with tab(server, BOB) as bob:
             await received(bob, "later")
@@ -177,7 +186,7 @@ async def test_only_a_pong_says_that_they_arrived() -> None:
                 await bob.heartbeat()  # life, but no proof
         async with tab(server, BOB) as bob:
             await received(bob, "x")
-            await ponged(bob, 1)
+            await acknowledged(server, BOB, 1)
         async with tab(server, BOB) as bob:
             await ann.send(BOB, "y", NOW + 1)
             await received(bob, "y")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import re
 import ssl
@@ -19,7 +20,7 @@ import im_threads
 from adapters.adapter_kit import run
 from im_proto.client import Status
 from im_proto.errors import IMError, IMErrorCode, LocalProtocolError
-from im_proto.wire.session import SessionVO
+from im_proto.wire.session import HistoryRecord, SessionVO
 from interop.interop_kit import field
 from peers.session_server import (
     PATIENCE,
@@ -60,6 +61,19 @@ class Ours:
         session = await self.do("get_or_create_session", 5, 1, 2)
         assert isinstance(session, SessionVO)
         return session
+
+    async def history(self, count: int | None = None, **more: Any) -> list[HistoryRecord]:
+        """The messages of the past, or so many of them."""
+        if self._blocking:
+            return await asyncio.to_thread(
+                lambda: list(itertools.islice(self.client.history(**more), count))
+            )
+        found = []
+        async for record in self.client.history(**more):
+            found.append(record)
+            if len(found) == count:
+                break
+        return found
 
     async def error(self, name: str, *args: Any, **more: Any) -> IMError:
         with pytest.raises(IMError) as caught:
@@ -111,6 +125,87 @@ async def test_every_call_works_without_a_connection(kind: str) -> None:
             assert client.client.connection_state.status is Status.DISCONNECTED
     assert server.offences == []
     assert {seen.token for seen in server.seen} == {TOKEN}
+
+
+def past(count: int) -> list[dict[str, Any]]:
+    """Messages of Ann and Bob, the oldest first."""
+    return [
+        {
+            "msgId": 100 + n,
+            "senderId": 1 + n % 2,
+            "receiverId": 2 - n % 2,
+            "messageType": "text",
+            "content": f"m{n}",
+            "messageStatus": 1 + n % 3,
+            "sendTime": f"2026-01-02 03:04:{n:02}",
+        }
+        for n in range(count)
+    ]
+
+
+@both
+@pytest.mark.parametrize("bare", [False, True])
+@run
+async def test_the_past_of_a_session_is_read_page_by_page(kind: str, bare: bool) -> None:
+    with SessionServer(Rules(bare_pages=bare)) as server:
+        number = server.add(5, 1, 2)["id"]
+        server.past[number] = past(7)
+        async with ours(kind, server) as client:
+            back = await client.history(session_id=number, page_size=3)
+            assert [r.content for r in back] == ["m6", "m5", "m4", "m3", "m2", "m1", "m0"]
+            assert (back[0].sender_id, back[0].message_status) == (1, 1)
+            assert back[0].send_time == "2026-01-02 03:04:06"
+            assert len(server.seen) == 3
+            forward = await client.history(session_id=number, page_size=3, direction="after")
+            assert forward == back[::-1]
+            begun = await client.history(session_id=number, start_msg_id=102)
+            assert [r.msg_id for r in begun] == [101, 100]
+            asked = len(server.seen)
+            assert len(await client.history(3, session_id=number, page_size=3)) == 3
+            assert len(server.seen) == asked + 1  # who stops early asks for no more
+    assert server.offences == []
+
+
+@both
+@run
+async def test_a_server_that_goes_on_from_no_message_ends_the_walk(kind: str) -> None:
+    with SessionServer(Rules(one_page=True)) as server:
+        number = server.add(5, 1, 2)["id"]
+        server.past[number] = past(5)
+        async with ours(kind, server) as client:
+            found = await client.history(session_id=number, page_size=3)
+            assert [r.content for r in found] == ["m4", "m3", "m2"]
+
+
+@both
+@run
+async def test_a_past_that_is_not_there_is_an_error(kind: str) -> None:
+    with SessionServer() as server:
+        async with ours(kind, server) as client:
+            with pytest.raises(IMError) as caught:
+                await client.history(session_id=1)
+            assert caught.value.code == IMErrorCode.SESSION_NOT_FOUND
+            with pytest.raises(LocalProtocolError, match="session_id or peer_id"):
+                await client.history()
+
+
+@both
+@run
+async def test_a_chat_without_a_book_names_both_in_one_order(kind: str) -> None:
+    tokens: dict[str, Any] = {TOKEN: 1, "token-of-bob": 2}
+    with SessionServer(Rules(tokens=tokens)) as server:
+        async with (
+            ours(kind, server) as ann,
+            ours(kind, server, token="token-of-bob", user_id=2) as bob,
+        ):
+            chat = await ann.do("open_chat", 2)
+            assert (chat.book_id, chat.buyer_id, chat.seller_id) == (0, 1, 2)
+            assert await bob.do("open_chat", "1") == chat
+            assert (await bob.do("open_chat", "ann")).buyer_id == 2
+            (first,) = [s for s in await ann.do("get_current_sessions") if s.id == chat.id]
+            assert (first.unread_of(1), first.unread_of(2), first.unread_of(3)) == (2, 0, None)
+            with pytest.raises(LocalProtocolError, match="peer_id"):
+                await ann.do("open_chat", "")
 
 
 DIFFERENT = [

@@ -49,6 +49,10 @@ class Rules:
     http_401: bool = False
     #: create gives the whole session
     create_gives_all: bool = False
+    #: pages of the past are lists, without anything around them
+    bare_pages: bool = False
+    #: … and go on from no message
+    one_page: bool = False
     tokens: dict[str, UserId] = field(default_factory=lambda: {"token-of-ann": 1})
 
 
@@ -70,6 +74,8 @@ class SessionServer:
         #: what no client of the family would send
         self.offences: list[str] = []
         self.sessions: dict[int, Record] = {}
+        #: the messages of each session, the oldest first
+        self.past: dict[int, list[Record]] = {}
         self.released = threading.Event()
         self._arrived = threading.Condition()
         self._deeds: list[Deed] = []
@@ -159,6 +165,7 @@ class SessionServer:
             "/session/get": ("GET", self._get),
             rules.create_path: ("POST", self._create),
             "/session/getCurrent": ("POST", self._current),
+            "/message/history": ("POST", self._history),
         }
         if rules.start_chat:
             calls["/session/startChat"] = ("POST", self._start_chat)
@@ -228,6 +235,27 @@ class SessionServer:
         user = as_user(seen.body.get("userId"))
         found = [r for r in self.sessions.values() if user in (r["buyerId"], r["sellerId"])]
         return self._ok([self._told(r) | {"buyerReaded": 2, "sellerReaded": "0"} for r in found])
+
+    def _history(self, seen: Seen) -> Record:
+        strange = set(seen.body) - {"sessionId", "startMsgId", "pageSize", "direction"}
+        if strange:
+            self.offences.append(f"history with {sorted(strange)}")
+        number = as_id(seen.body.get("sessionId")) or 0
+        if number not in self.sessions:
+            return {"code": 40400, "data": None, "message": "no such session"}
+        past, size = self.past.get(number, []), seen.body["pageSize"]
+        start = None if self.rules.one_page else seen.body.get("startMsgId")
+        at = next((i for i, record in enumerate(past) if record["msgId"] == start), None)
+        if seen.body.get("direction") == "after":
+            begin = 0 if at is None else at + 1
+            found, more = past[begin : begin + size], begin + size < len(past)
+        else:
+            upto = len(past) if at is None else at
+            found, more = past[max(0, upto - size) : upto], upto > size
+        if self.rules.bare_pages:
+            return self._ok(found)
+        page = {"records": found, "total": len(past), "size": size, "current": 1, "hasNext": more}
+        return self._ok(page)
 
 
 class _Server(ThreadingHTTPServer):
