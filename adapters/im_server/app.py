@@ -1,4 +1,4 @@
-"""`IMServer`: the server as one object, and how it runs as a process."""
+"""`IMServer`: the server as one object, inside of another application or as a process."""
 
 from __future__ import annotations
 
@@ -6,63 +6,233 @@ import contextlib
 import signal
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Generator
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, overload
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import Route
+from starlette.routing import WebSocketRoute
+from starlette.types import ASGIApp
 
 from im_proto.config import ServerConfig
+from im_proto.server import inputs as inp
+from im_proto.wire import UserId, check_content, codes, user_id
 
+from . import admin, http
+from .answers import RefusedError
+from .asgi import DEAD_AFTER, WebSocketApp
 from .runner import Runner
+from .site import AuthorizeSend, OnMessage, Site
 from .store import Durability, Store
-from .tokens import Authenticator
+from .tokens import Authenticate
+from .webhooks import Webhook, Webhooks
 from .websocket import STATE_KEY, GuardedHTTP, IMProtocol
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """A message that `IMServer.send` has sent: it is on disk. `timestamp`: accepted at, in
+    milliseconds since 1970."""
+
+    msg_id: int
+    timestamp: int
+    session_id: int | None
+
+
 class IMServer:
-    """One server process: a store, an authenticator, and an HTTP port with the WebSocket.
+    """A chat server: mounted in an ASGI application (`asgi`, `lifespan`), or by itself (`run`).
+
+    A function given here that is async runs in the event loop; any other in a thread, where it
+    may block.
 
     Args:
-        database: `sqlite:///PATH`; one server at a time uses a file.
-        authenticator: who checks tokens, e.g. `JWTAuthenticator(secret)`.
+        store: `sqlite:///PATH`, or a `Store`; one server at a time uses a file.
+        authenticate: who checks tokens: a function from a token to an `Identity`, or an object
+            such as `JWTAuthenticator(secret)`. It raises TokenRefusedError.
+        authorize_send: may the first user write to the second? Everybody may if None. What it
+            says is believed for `config.authorization_kept` seconds; if it raises, the sender is
+            asked to come again.
+        on_message: is called with each `StoredMessage`, in order, after it is on disk and outside
+            of its way: nothing waits for it, and what it raises is logged. A killed server has
+            lost the calls that were still to come; webhooks have not.
+        on_offline: … with each whose recipient has no device here, after `on_message`.
+        webhooks: where new messages are posted to.
         durability: "power": an acknowledged message survives a power cut; "process": it survives
             a killed process, the last moments may be lost at a power cut.
         config: limits and timeouts of the engine.
+
+    Raises:
+        StoreError: the URL of the store is none that we can use.
+        ValueError: two webhooks have one name.
+        ModuleNotFoundError: webhooks need httpx, which is not installed.
     """
 
     def __init__(
         self,
         *,
-        database: str,
-        authenticator: Authenticator,
+        store: str | Store,
+        authenticate: Authenticate,
+        authorize_send: AuthorizeSend | None = None,
+        on_message: OnMessage | None = None,
+        on_offline: OnMessage | None = None,
+        webhooks: Sequence[Webhook] = (),
         durability: Durability = "power",
         config: ServerConfig | None = None,
     ) -> None:
         self.config = config or ServerConfig()
-        self.runner = Runner(self.config, Store(database, durability), authenticator)
+        kept = Store(store, durability) if isinstance(store, str) else store
+        site = Site(authenticate, authorize_send, on_message, on_offline, Webhooks(webhooks))
+        self.runner = Runner(self.config, kept, site)
 
-    def app(self) -> Starlette:
-        """The HTTP side: `/healthz`. Its lifespan starts and stops the server."""
+    # ------------------------------------------------------------ inside of an application
 
-        @contextlib.asynccontextmanager
-        async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Any]]:
-            await self.runner.start()
-            try:
-                yield {STATE_KEY: self.runner}
-            finally:
-                await self.runner.stop()
+    def asgi(self, *, dead_after: float | None = DEAD_AFTER) -> Starlette:
+        """The WebSocket and the HTTP calls as an ASGI application, to be mounted in another one.
 
-        async def healthz(_: Request) -> JSONResponse:
-            return JSONResponse({"status": "ok", "online": self.runner.online})
+        Its lifespan starts and stops the server if it stands alone. A mounted application's
+        lifespan is run by nobody: give `lifespan` to the outer one.
 
-        return Starlette(routes=[Route("/healthz", healthz)], lifespan=lifespan)
+        Args:
+            dead_after: seconds after which the ASGI server has dropped a peer that answers no
+                ping, for uvicorn its `ws_ping_interval` + `ws_ping_timeout` and some more; None
+                if it doesn't ping. Plain clients depend on it (docs/how-to/embed-the-server.md).
+        """
+        return Starlette(
+            routes=[
+                WebSocketRoute(self.config.path, WebSocketApp(self.runner, dead_after)),
+                *http.routes(self.runner),
+                *admin.routes(self.runner),
+            ],
+            lifespan=self.lifespan,
+        )
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, _: object = None) -> AsyncIterator[None]:
+        """Runs the server: `FastAPI(lifespan=server.lifespan)`, or inside of your own lifespan
+        `async with server.lifespan(app): …`.
+
+        Raises:
+            StoreError: the store can't be used; says why and what helps.
+        """
+        await self.runner.start()
+        try:
+            yield
+        finally:
+            await self.runner.stop()
+
+    # ------------------------------------------------------------ from a request handler
+
+    async def send(
+        self,
+        to_user: UserId,
+        content: str,
+        *,
+        from_user: UserId,
+        session_id: int | None = None,
+        message_type: str = "text",
+        msg_id: int | None = None,
+    ) -> Sent:
+        """Send a message as a user; returns when it is on disk.
+
+        `authorize_send` is not asked: it is your own message.
+
+        Args:
+            to_user: who gets it.
+            content: what it says.
+            from_user: who it is from.
+            session_id: the session it goes into; None: the one without a book that the two share.
+            message_type: e.g. "text".
+            msg_id: the same one with the same recipient and content is stored once, so that you
+                may try again; None draws a new one.
+
+        Raises:
+            RefusedError: it can't be sent, now or ever; `code` says which.
+            ValueError: a user id or the content is none.
+            RuntimeError: called from another event loop, or the server isn't started.
+        """
+        sender, recipient = user_id(from_user), user_id(to_user)
+        check_content(content, self.config.content_units)
+        answered = await self.runner.ask(
+            lambda request: inp.SendAsked(
+                request=request,
+                from_user=sender,
+                to_user=recipient,
+                content=content,
+                message_type=message_type,
+                session_id=session_id,
+                msg_id=msg_id,
+            )
+        )
+        if answered.code != codes.OK:
+            raise RefusedError(answered.code, answered.text)
+        data: Mapping[str, Any] = answered.data
+        return Sent(
+            msg_id=int(data["msgId"]), timestamp=data["timestamp"], session_id=data["sessionId"]
+        )
+
+    async def call(self, user: UserId, op: str, params: Mapping[str, Any]) -> Any:
+        """Make a call of docs/protocol.md section 3 as a user: `create`, `get`, `startChat`,
+        `getCurrent` or `history`; returns its data.
+
+        Raises:
+            RefusedError: there is no such session for that user, or the parameters are wrong.
+            RuntimeError: called from another event loop, or the server isn't started.
+        """
+        answered = await http.call(self.runner, user_id(user), op, params)
+        if answered.code != codes.OK:
+            raise RefusedError(answered.code, answered.text)
+        return answered.data
+
+    async def kick(
+        self,
+        user: UserId,
+        device: str | None = None,
+        *,
+        reason: str = "kicked",
+        reconnect: bool = False,
+        retry_after: float | None = None,
+    ) -> int:
+        """End the connections of a user, or of one of its devices.
+
+        Args:
+            user: who.
+            device: None: all devices.
+            reason: is told to the client.
+            reconnect: may the client come back by itself? It may log in anyway while its token is
+                good: to keep somebody out, refuse the token.
+            retry_after: seconds after which it may.
+
+        Returns:
+            How many connections were ended.
+
+        Raises:
+            RuntimeError: called from another event loop, or the server isn't started.
+        """
+        return self.runner.kick(
+            inp.KickAsked(
+                user=user_id(user),
+                device=device,
+                reason=reason,
+                reconnect=reconnect,
+                retry_after=retry_after,
+            )
+        )
+
+    @overload
+    def online(self) -> dict[UserId, int]: ...
+    @overload
+    def online(self, user: UserId) -> int: ...
+    def online(self, user: UserId | None = None) -> dict[UserId, int] | int:
+        """Who is logged in here, with how many connections; or how many this user has."""
+        online = self.runner.online()
+        return online if user is None else online.get(user_id(user), 0)
+
+    # ------------------------------------------------------------ by itself
 
     def run(
         self,
+        app: ASGIApp | None = None,
         *,
         host: str = "127.0.0.1",
         port: int = 8080,
@@ -71,26 +241,28 @@ class IMServer:
         """Serve until SIGTERM or SIGINT, then go down in good order.
 
         Args:
+            app: your application, e.g. a FastAPI with `asgi()` mounted in it. The chat's WebSocket
+                at `config.path` is served without it, past its middleware; everything else,
+                its own WebSockets too, is its own. None: `asgi()`.
             host: the address to listen on.
             port: 0 takes a free one.
             ready: called with `http://host:port` once connections are accepted.
 
         Raises:
             OSError: the address can't be listened on.
-            StoreError: the database can't be used.
+            StoreError: the store can't be used.
         """
         with listen(host, port) as sock:
             self.runner.open_store()
-            server = _Server(self._uvicorn_config(), url_of(sock), ready)
+            server = _Server(self._uvicorn_config(app), self.runner, url_of(sock), ready)
             server.run(sockets=[sock])
 
-    def _uvicorn_config(self) -> uvicorn.Config:
-        app = self.app()
+    def _uvicorn_config(self, app: ASGIApp | None = None) -> uvicorn.Config:
         return uvicorn.Config(
-            app,
+            app or self.asgi(),
             http=GuardedHTTP,
-            ws=IMProtocol,
-            lifespan="on",
+            ws=IMProtocol if app is None else "auto",
+            lifespan="on" if app is None else "auto",
             log_config=None,
             access_log=False,
             server_header=False,
@@ -122,15 +294,24 @@ def url_of(sock: socket.socket) -> str:
 class _Server(uvicorn.Server):
     """uvicorn, that says when it is ready, and ends with 0 after a signal."""
 
-    def __init__(self, config: uvicorn.Config, url: str, ready: Callable[[str], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, runner: Runner, url: str, ready: Callable[[str], None]
+    ) -> None:
         super().__init__(config)
+        self._runner = runner
         self._url = url
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._runner.start()  # whatever the application's lifespan does
+        self.lifespan.state[STATE_KEY] = self._runner
         await super().startup(sockets)
         if self.started:
             self._ready(self._url)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        await self._runner.stop()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

@@ -16,9 +16,10 @@ from sqlalchemy import URL, Connection, create_engine, event, exc, make_url
 from sqlalchemy.engine import Engine
 from sqlalchemy.pool import NullPool
 
+from im_runtime import FileLock, LockHeldError
+
 from . import schema
-from .filelock import FileLock, LockHeldError
-from .schema import StoreError
+from .failures import StoreError, code, short
 
 #: What an acknowledged message survives: "power" a power cut, "process" a crash of the server.
 Durability = Literal["power", "process"]
@@ -39,7 +40,7 @@ class Database:
     """
 
     def __init__(self, url: str, durability: Durability, busy_timeout: float) -> None:
-        self._name, self._path = _path_of(url)
+        self._name, self._path = path_of(url)
         self._synchronous = _SYNCHRONOUS[durability]
         self._busy_timeout = busy_timeout
         self._lock = FileLock(Path(f"{self._path}.lock"))
@@ -67,7 +68,7 @@ class Database:
                 # keep more of them (32 MiB), and copy them out of the log less often (32 MiB).
                 raw.execute("PRAGMA cache_size = -32768")
                 raw.execute("PRAGMA wal_autocheckpoint = 8192")
-                raw.execute("SELECT json_valid('[]')")  # what schema.py looks things up with
+                raw.execute("SELECT json_valid('[]')")  # what lookups.py asks with
                 with self._writer.begin():
                     schema.prepare(self._writer, self._name)
                 # Only now, when the file is known to be ours, is anything about it changed.
@@ -173,7 +174,7 @@ class Database:
         try:
             yield
         except (exc.SQLAlchemyError, sqlite3.Error) as error:
-            advice = _ADVICE.get(_code(error), f"can't be opened ({short(error)})")
+            advice = _ADVICE.get(code(error), f"can't be opened ({short(error)})")
             raise StoreError(f"database {self._name} {advice}") from error
 
 
@@ -192,7 +193,7 @@ _ADVICE: dict[int, str] = {
 }
 
 
-def _path_of(url: str) -> tuple[str, Path]:
+def path_of(url: str) -> tuple[str, Path]:
     """The file of a URL: as the user wrote it, for error texts, and as it really lies."""
     try:
         parsed = make_url(url)
@@ -216,25 +217,3 @@ def _raw(connection: Connection) -> sqlite3.Connection:
     raw = connection.connection.driver_connection
     assert isinstance(raw, sqlite3.Connection)
     return raw
-
-
-def driver_error(error: BaseException) -> BaseException:
-    original = getattr(error, "orig", None)
-    return original if isinstance(original, BaseException) else error
-
-
-def kind(error: BaseException) -> str:
-    driver = driver_error(error)
-    return str(getattr(driver, "sqlite_errorname", type(driver).__name__))
-
-
-def _code(error: BaseException) -> int:
-    """SQLite's primary result code (sqlite.org/rescode.html), -1 if it isn't SQLite's."""
-    code = getattr(driver_error(error), "sqlite_errorcode", None)
-    return code & 0xFF if isinstance(code, int) else -1
-
-
-def short(error: BaseException) -> str:
-    """The reason in the database's own words, if they can't hold what it was given."""
-    driver = driver_error(error)
-    return str(driver) if isinstance(driver, sqlite3.OperationalError) else kind(error)

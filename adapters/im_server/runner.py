@@ -1,4 +1,4 @@
-"""Carries out what a `Gateway` wants: bytes, store, authenticator, one timer.
+"""Carries out what a `Gateway` wants: bytes, store, site, one timer.
 
 Decides nothing. Everything here happens in the thread of the event loop.
 """
@@ -9,41 +9,34 @@ import asyncio
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from im_proto.config import ServerConfig
 from im_proto.server import Gateway
 from im_proto.server import actions as act
 from im_proto.server import inputs as inp
-from im_proto.wire import codes
+from im_proto.wire import UserId
 
+from .messagelog import StoreLog
+from .site import Site
 from .store import Store
-from .tokens import Authenticator, Identity, TokenRefusedError
 from .writer import StoreWorker
 
 logger = logging.getLogger(__name__)
 #: Seconds that the wall clock may have moved against the loop's before the gateway is told.
 _CLOCK_SLACK: Final = 0.05
+_NOT_STARTED: Final = (
+    "the server isn't started: give its lifespan to your application, "
+    "FastAPI(lifespan=server.lifespan)"
+)
 
 
 class Connection(Protocol):
     """A transport, as the runner sees it."""
 
-    def write(self, data: bytes) -> None:
-        """Send bytes, after those before."""
-
-    def close(self) -> None:
-        """Send what is buffered, then close."""
-
-    def abort(self) -> None:
-        """Drop it at once."""
-
-    def pause_reading(self) -> None:
-        """Read nothing more for now."""
-
-    def resume_reading(self) -> None:
-        """Read again."""
+    def carry_out(self, action: act.Action, /) -> None:
+        """Do what the gateway wants of this connection."""
 
 
 class Runner:
@@ -52,13 +45,13 @@ class Runner:
     Args:
         config: of the engine.
         store: opened and closed here.
-        authenticator: who checks tokens.
+        site: what is asked of the site, and told.
     """
 
-    def __init__(self, config: ServerConfig, store: Store, authenticator: Authenticator) -> None:
-        self._config = config
+    def __init__(self, config: ServerConfig, store: Store, site: Site) -> None:
+        self.config = config
+        self.site = site
         self._store = store
-        self._authenticator = authenticator
         self._store_open = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._gateway: Gateway | None = None
@@ -66,11 +59,15 @@ class Runner:
         self._connections: dict[int, Connection] = {}
         self._names = 0
         self._addresses: Counter[str] = Counter()
-        self._inputs: deque[inp.Input] = deque()
+        self._inputs: deque[inp.Input | inp.MessageInput] = deque()
         self._stepping = False
         self._wall_offset = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._asking: set[asyncio.Task[None]] = set()
+        self._users = 0
+        self._requests = 0
+        self._asked: dict[int, asyncio.Future[act.Answered]] = {}
+        #: what is read here and not by the gateway, whose names of requests are above zero
+        self._looking: dict[int, asyncio.Future[inp.StoreInput]] = {}
         self._drained: asyncio.Event | None = None
         self._shutting_down = False
 
@@ -85,32 +82,57 @@ class Runner:
             self._store_open = True
 
     async def start(self) -> None:
-        """Open the store, if it isn't yet, and begin.
+        """Open the store, if it isn't yet, and begin. Who starts a running one joins in.
 
         Raises:
             StoreError: the database can't be used; says why and what helps.
+            RuntimeError: it runs in another event loop.
         """
-        loop = self._loop = asyncio.get_running_loop()
-        await loop.run_in_executor(None, self.open_store)
+        loop = asyncio.get_running_loop()
+        if self._users:
+            self._check_loop()
+            self._users += 1
+            return
+        self._users = 1
+        try:
+            await loop.run_in_executor(None, self.open_store)
+        except BaseException:
+            self._users = 0
+            raise
+        self._loop = loop
         self._drained = asyncio.Event()
+        self._shutting_down = False
+        self._inputs.clear()
         wall = time.time()
         self._wall_offset = wall - loop.time()
-        self._gateway = Gateway(self._config, now=loop.time(), wall=wall)
+        self._gateway = Gateway(
+            self.config,
+            now=loop.time(),
+            wall=wall,
+            authorizes=self.site.authorizes,
+            tells=self.site.listens,
+        )
         self._worker = StoreWorker(self._store, self._from_worker)
+        self.site.start(StoreLog(self._store, self._worker))
 
     async def stop(self) -> None:
-        """Finish what is queued for the store and close it."""
+        """The last of those who started it: finish what is queued for the store and close it."""
+        self._users -= 1
+        if self._users:
+            return
         self.begin_shutdown()
         if self._drained is not None:
             await self._drained.wait()
-        for task in list(self._asking):
-            task.cancel()
+        for asked in self._asked.values():
+            if not asked.done():
+                asked.set_exception(RuntimeError("the server goes down"))
+        await self.site.stop(self.config.drain_timeout)
         if self._timer is not None:
             self._timer.cancel()
         worker, self._worker = self._worker, None
         if worker is not None:
             loop = asyncio.get_running_loop()
-            done = await loop.run_in_executor(None, worker.close, self._config.drain_timeout)
+            done = await loop.run_in_executor(None, worker.close, self.config.drain_timeout)
             if done:
                 self._store.close()
                 self._store_open = False
@@ -122,14 +144,65 @@ class Runner:
             self._shutting_down = True
             self.feed(inp.Shutdown())
 
-    @property
-    def online(self) -> int:
-        """How many connections are logged in."""
-        return sum(self._gateway.online().values()) if self._gateway is not None else 0
+    def online(self) -> dict[UserId, int]:
+        """Who is logged in, with how many connections."""
+        return self._gateway.online() if self._gateway is not None else {}
+
+    async def ask(self, make: Callable[[int], inp.SendAsked | inp.CallAsked]) -> act.Answered:
+        """Ask the gateway something, under the name that `make` is given.
+
+        Raises:
+            RuntimeError: it doesn't run in this event loop, or goes down.
+        """
+        self._check_loop()
+        self._requests += 1
+        request = self._requests
+        answer: asyncio.Future[act.Answered] = asyncio.get_running_loop().create_future()
+        self._asked[request] = answer
+        try:
+            self.feed(make(request))
+            return await answer
+        finally:
+            del self._asked[request]
+
+    async def read(self, user: UserId, *, after: int, limit: int) -> inp.ReadDone:
+        """Look into a mailbox.
+
+        Raises:
+            RuntimeError: it doesn't run in this event loop, or the store can't be read now.
+        """
+        self._check_loop()
+        assert self._worker is not None
+        self._requests += 1
+        request = -self._requests
+        looked: asyncio.Future[inp.StoreInput] = asyncio.get_running_loop().create_future()
+        self._looking[request] = looked
+        self._worker.submit(act.StoreRead(request=request, user=user, after=after, limit=limit))
+        done = await looked
+        if not isinstance(done, inp.ReadDone):
+            raise RuntimeError("the store can't be read now")
+        return done
+
+    def kick(self, asked: inp.KickAsked) -> int:
+        """End connections; returns how many.
+
+        Raises:
+            RuntimeError: it doesn't run in this event loop.
+        """
+        self._check_loop()
+        before = self.online().get(asked.user, 0)
+        self.feed(asked)
+        return before - self.online().get(asked.user, 0)
+
+    def _check_loop(self) -> None:
+        if self._gateway is None:
+            raise RuntimeError(_NOT_STARTED)
+        if asyncio.get_running_loop() is not self._loop:
+            raise RuntimeError("the server runs in another event loop: call it from there")
 
     def admit(self, address: str) -> bool:
         """May one more connection from this address be accepted? Then `leave` it at its end."""
-        if self._addresses[address] >= self._config.connections_per_address:
+        if self._addresses[address] >= self.config.connections_per_address:
             return False
         self._addresses[address] += 1
         return True
@@ -142,11 +215,18 @@ class Runner:
 
     # ------------------------------------------------------------ inputs
 
-    def connected(self, connection: Connection, peer: str) -> int:
-        """A transport is there; returns the name to use for it."""
+    def connected(self, connection: Connection, peer: str, *, messages: bool = False) -> int:
+        """A transport is there; returns the name to use for it. `messages`: it gives and takes
+        whole messages, not bytes.
+
+        Raises:
+            RuntimeError: the server isn't started.
+        """
+        if self._gateway is None:
+            raise RuntimeError(_NOT_STARTED)
         self._names += 1
         self._connections[self._names] = connection
-        self.feed(inp.ConnectionMade(connection=self._names, peer=peer))
+        self.feed(inp.ConnectionMade(connection=self._names, peer=peer, messages=messages))
         return self._names
 
     def disconnected(self, name: int, reason: str) -> None:
@@ -154,7 +234,7 @@ class Runner:
         self._connections.pop(name, None)
         self.feed(inp.ConnectionLost(connection=name, reason=reason))
 
-    def feed(self, event: inp.Input) -> None:
+    def feed(self, event: inp.Input | inp.MessageInput) -> None:
         """Give the gateway an input. One that comes up while another is carried out waits."""
         self._inputs.append(event)
         if self._stepping or self._gateway is None or self._loop is None:
@@ -179,14 +259,32 @@ class Runner:
 
     def _from_worker(self, answer: inp.StoreInput) -> None:
         assert self._loop is not None
-        self._loop.call_soon_threadsafe(self.feed, answer)
+        self._loop.call_soon_threadsafe(self._on_store, answer)
+
+    def _on_store(self, answer: inp.StoreInput) -> None:
+        if answer.request >= 0:
+            self.feed(answer)
+            return
+        looked = self._looking.pop(answer.request, None)
+        if looked is not None and not looked.done():
+            looked.set_result(answer)
 
     # ------------------------------------------------------------ actions
 
     def _carry_out(self, action: act.Action) -> None:
-        if isinstance(action, act.StoreCommit | act.StoreLogin | act.StoreRead):
+        if isinstance(action, act.StoreAction):
             assert self._worker is not None
             self._worker.submit(action)
+        elif isinstance(action, act.Authenticate):
+            self.site.authenticate(action, self.feed)
+        elif isinstance(action, act.Authorize):
+            self.site.authorize(action, self.feed)
+        elif isinstance(action, act.MessageStored):
+            self.site.stored(action.entry, action.offline)
+        elif isinstance(action, act.Answered):
+            asked = self._asked.get(action.request)
+            if asked is not None and not asked.done():
+                asked.set_result(action)
         elif isinstance(action, act.Drained):
             assert self._drained is not None
             self._drained.set()
@@ -194,61 +292,10 @@ class Runner:
             logger.error("a bug: connection %d ends", action.connection, exc_info=action.error)
         else:
             connection = self._connections.get(action.connection)
+            if isinstance(action, act.AbortTransport):
+                self._connections.pop(action.connection, None)
             if connection is not None:
-                self._on_connection(connection, action)
-
-    def _on_connection(self, connection: Connection, action: act.ConnectionAction) -> None:
-        if isinstance(action, act.SendBytes):
-            connection.write(action.data)
-        elif isinstance(action, act.CloseTransport):
-            connection.close()
-        elif isinstance(action, act.AbortTransport):
-            self._connections.pop(action.connection, None)
-            connection.abort()
-        elif isinstance(action, act.PauseReading):
-            connection.pause_reading()
-        elif isinstance(action, act.ResumeReading):
-            connection.resume_reading()
-        else:
-            self._authenticate(action)
-
-    def _authenticate(self, action: act.Authenticate) -> None:
-        """Ask the authenticator: at once if it is plain, in a task if it is async."""
-        try:
-            found = self._authenticator.authenticate(action.token)
-        except Exception as error:
-            self._answer(action.connection, error)
-            return
-        if isinstance(found, Identity):
-            self._answer(action.connection, found)
-            return
-        task = asyncio.ensure_future(self._answer_later(action.connection, found))
-        self._asking.add(task)
-        task.add_done_callback(self._asking.discard)
-
-    async def _answer_later(self, connection: int, found: Awaitable[Identity]) -> None:
-        try:
-            answer: Identity | Exception = await found
-        except Exception as error:
-            answer = error
-        self._answer(connection, answer)
-
-    def _answer(self, connection: int, answer: Identity | Exception) -> None:
-        if isinstance(answer, Identity):
-            event: inp.Input = inp.TokenVerified(
-                connection=connection,
-                user=answer.user,
-                username=answer.username,
-                roles=answer.roles,
-                expires_in=answer.expires_in,
-            )
-        elif isinstance(answer, TokenRefusedError):
-            event = inp.TokenRefused(connection=connection, code=answer.code, reason=answer.reason)
-        else:
-            logger.error("the authenticator failed: %s", type(answer).__name__)
-            reason = "the authenticator failed"
-            event = inp.TokenRefused(connection=connection, code=codes.SERVER_ERROR, reason=reason)
-        self.feed(event)
+                connection.carry_out(action)
 
     # ------------------------------------------------------------ time
 

@@ -1,49 +1,39 @@
 """The store of the server: SQLAlchemy Core on one SQLite file.
 
-Everything here blocks. `commit` and `login` share one connection and are called by one thread at
-a time; `read` has its own, which the write-ahead log lets run beside the writer (`writer.py` has
-the two threads). What is decided inside a commit stands in `im_proto/server/commit.py`; here it
-is only looked up and written.
+Everything here blocks. What writes shares one connection and is called by one thread at a time;
+`read` and `peers` have their own, which the write-ahead log lets run beside the writer (`writer.py`
+has the two threads). What is decided inside a transaction stands in `im_proto/server`
+(`commit.py`, `sessions.py`, `status.py`, `retention.py`); here it is only looked up and written.
 """
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
-from sqlalchemy import Connection, exc
+from sqlalchemy import Connection
 
-from im_proto.server import commit as decide
-from im_proto.server.actions import StoreCommit, StoreLogin, StoreRead
-from im_proto.server.inputs import Committed, LoginStored, ReadDone
-from im_proto.server.records import (
-    PLAIN,
-    CommitResult,
-    Conflicting,
-    CursorMove,
-    Login,
-    MailboxEntry,
-    Submission,
-    Unstorable,
-)
+from im_proto.server import actions as act
+from im_proto.server import inputs as inp
+from im_proto.server.sessions import answer, peers
+from im_proto.server.status import status_items
 from im_proto.wire import MAX_ID, UserId, user_id
 
-from . import schema
-from .database import Database, Durability, kind
-from .schema import StoreError, user_text
+from . import committing, logins
+from .backup import Progress, back_up
+from .calls import SqlView, last_seen
+from .database import Database, Durability
+from .failures import StoreError
+from .lookups import devices_of, mailboxes_of, messages_of, sessions_of
+from .mailbox import read_entries
+from .retaining import Retention
+from .writing import write_sessions
 
 __all__ = ["Durability", "Store", "StoreError"]
-
-_T = TypeVar("_T")
-logger = logging.getLogger(__name__)
-
-
-class _BadBatch(Exception):
-    """The database refuses something in a batch; one item of it is to blame."""
 
 
 class Store:
@@ -67,7 +57,9 @@ class Store:
         busy_timeout: float = 5.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self._url = url
         self._database = Database(url, durability, busy_timeout)
+        self._retention = Retention()
         self._clock = clock
 
     def open(self) -> None:
@@ -94,9 +86,25 @@ class Store:
     ) -> None:
         self.close()
 
-    # ---- the three requests
+    def writing(self) -> AbstractContextManager[Connection]:
+        """A transaction for what is none of the hub's, in the thread that writes.
 
-    def commit(self, request: StoreCommit) -> Committed:
+        Raises:
+            StoreError: the database can't write now; nothing was kept.
+        """
+        return self._database.writing()
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """A transaction for what is none of the hub's, in the thread that reads.
+
+        Raises:
+            StoreError: the database can't be read now.
+        """
+        return self._database.reading()
+
+    # ---- what writes
+
+    def commit(self, request: act.StoreCommit) -> inp.Committed:
         """Write a batch in one transaction; it is on disk when this returns.
 
         A message that the database refuses becomes `Unstorable` and its neighbours are written.
@@ -104,189 +112,129 @@ class Store:
         Raises:
             StoreError: the database can't write now (locked, full, gone); nothing was kept.
         """
-        try:
-            with self._database.writing() as connection:
-                results = self._apply(connection, request.submissions, request.cursors, request.at)
-        except _BadBatch:
-            with self._database.writing() as connection:
-                results = self._salvage_all(connection, request)
-        return Committed(request=request.request, results=tuple(results))
+        return committing.commit(self._database, request)
 
-    def login(self, request: StoreLogin) -> LoginStored:
+    def login(self, request: act.StoreLogin) -> inp.LoginStored:
         """Start a new generation of the device, and say where it and its mailbox are.
 
         Raises:
             StoreError: the database can't write now; the old generation still holds.
         """
-        user = {"user": _checked(request.user)}
+        _check(request.user)
         with self._database.writing() as connection:
-            device = connection.execute(
-                schema.SELECT_DEVICE, user | {"device": request.device}
-            ).one_or_none()
-            generation = 0
-            if request.device != PLAIN:
-                generation = 1 + (device.generation if device else 0)
-            mailbox = connection.execute(schema.SELECT_MAILBOX, user).one_or_none()
-            epoch, head = mailbox or (schema.draw_epoch(), 0)
-            if mailbox is None:
-                connection.execute(schema.INSERT_MAILBOX, user | {"epoch": epoch, "head": 0})
-            at = int(self._clock() * 1000)
-            login = user | {"device": request.device, "generation": generation}
-            connection.execute(schema.UPSERT_LOGIN, login | {"last_msg_id": 0, "last_login_at": at})
-            if request.device != PLAIN:
-                last = connection.scalar(schema.SELECT_LAST_ROW) or 0
-                connection.execute(
-                    schema.INSERT_FENCE, login | {"logged_in_at": at, "last_message_id": last}
-                )
-            oldest = connection.scalar(schema.SELECT_OLDEST, user)
-            resume_entry = None
-            if request.resume_seq is not None and 0 < request.resume_seq <= MAX_ID:
-                row = connection.execute(
-                    schema.SELECT_AT_SEQ, user | {"seq": request.resume_seq}
-                ).one_or_none()
-                resume_entry = (user_id(row.sender), row.msg_id) if row else None
-        return LoginStored(
+            login = logins.log_in(connection, request, int(self._clock() * 1000))
+        return inp.LoginStored(request=request.request, login=login)
+
+    def status(self, request: act.StoreStatus) -> inp.StatusFound:
+        """Say what became of messages; what was asked to be committed before is in it.
+
+        Raises:
+            StoreError: the database can't be read now.
+        """
+        _check(request.user)
+        # In a transaction that could write: what it finds is what the next one changes.
+        with self._database.writing() as connection:
+            device = (request.user, request.device)
+            messages = messages_of(connection, request.user, request.msg_ids)
+            boxes = mailboxes_of(connection, {m.to_user for m in messages})
+            sessions = sessions_of(connection, {m.session_id for m in messages})
+            known = devices_of(connection, [device]).get(device)
+        items = status_items(
+            request,
+            known,
+            messages,
+            {user: mailbox.delivered for user, mailbox in boxes.items()},
+            {session.id: session for session in sessions},
+        )
+        return inp.StatusFound(request=request.request, items=items)
+
+    def call(self, request: act.StoreCall) -> inp.CallDone:
+        """Carry out a call about sessions in one transaction.
+
+        Raises:
+            StoreError: the database can't write now; nothing was kept.
+        """
+        _check(request.user)
+        with self._database.writing() as connection:
+            outcome = answer(
+                request.call,
+                request.user,
+                SqlView(connection),
+                at=request.at,
+                lifetime=request.session_lifetime,
+            )
+            write_sessions(connection, outcome.sessions)
+        return inp.CallDone(
             request=request.request,
-            login=Login(
-                generation=generation,
-                last_msg_id=device.last_msg_id if device else 0,
-                cursor=device.cursor if device else None,
-                epoch=epoch,
-                head=head,
-                oldest=head + 1 if oldest is None else oldest,
-                resume_entry=resume_entry,
-            ),
+            code=outcome.code,
+            data=outcome.data,
+            text=outcome.text,
+            acquainted=outcome.acquainted,
         )
 
-    def read(self, request: StoreRead) -> ReadDone:
+    def seen(self, request: act.StoreSeen) -> None:
+        """Note when a user was here last.
+
+        Raises:
+            StoreError: the database can't write now.
+        """
+        _check(request.user)
+        with self._database.writing() as connection:
+            logins.note_seen(connection, request.user, request.at)
+
+    def retain(self, request: act.StoreRetain) -> inp.Retained:
+        """Let go a little of what is too old, in one transaction.
+
+        Raises:
+            StoreError: the database can't write now; nothing went.
+        """
+        with self._database.writing() as connection:
+            return self._retention.retain(connection, request)
+
+    # ---- what reads
+
+    def read(self, request: act.StoreRead) -> inp.ReadDone:
         """Read a piece of a mailbox, as of the newest commit.
 
         Raises:
             StoreError: the database can't be read now.
         """
-        user = {"user": _checked(request.user)}
-        # A negative LIMIT would be none at all.
-        span = {"after": min(max(request.after, 0), MAX_ID), "limit": max(request.limit, 0)}
+        _check(request.user)
         with self._database.reading() as connection:
-            rows = connection.execute(schema.SELECT_ENTRIES, user | span).all()
-            mailbox = connection.execute(schema.SELECT_MAILBOX, user).one_or_none()
-        return ReadDone(
-            request=request.request,
-            entries=tuple(
-                MailboxEntry(
-                    seq=row.seq,
-                    from_user=user_id(row.sender),
-                    to_user=user_id(row.recipient),
-                    msg_id=row.msg_id,
-                    content=row.content,
-                    message_type=row.message_type,
-                    session_id=row.session_id,
-                    timestamp=row.accepted_at,
-                )
-                for row in rows
-            ),
-            head=mailbox.head if mailbox else 0,
-        )
+            entries, head = read_entries(connection, request.user, request.after, request.limit)
+        return inp.ReadDone(request=request.request, entries=entries, head=head)
 
-    # ---- a commit
-
-    def _apply(
-        self,
-        connection: Connection,
-        submissions: Sequence[Submission],
-        cursors: Sequence[CursorMove],
-        at: int,
-        held: Iterable[decide.DeviceKey] = (),
-    ) -> Sequence[CommitResult]:
-        """Look up, decide and write a batch, inside a transaction.
+    def peers(self, request: act.StorePeers) -> inp.PeersFound:
+        """Say with whom a user shares an active session, as of the newest commit.
 
         Raises:
-            _BadBatch: an item is to blame; what was written has to be rolled back.
+            StoreError: the database can't be read now.
         """
-        try:
-            snapshot = schema.look_up(connection, decide.wanted(submissions, cursors))
-            plan = decide.plan_commit(submissions, cursors, snapshot, at, held=held)
-            schema.write(connection, plan)
-        except Exception as error:
-            if _blames_an_item(error):
-                # The name alone: texts of the database may quote what it was given.
-                raise _BadBatch(f"the database refuses it ({kind(error)})") from error
-            raise
-        return plan.results
-
-    def _salvage_all(self, connection: Connection, request: StoreCommit) -> Sequence[CommitResult]:
-        """A batch again, each part in a savepoint, halved until the culprits stand alone."""
-        at = request.at
-        held: set[decide.DeviceKey] = set()
-
-        def apply(part: Sequence[Submission]) -> Sequence[CommitResult]:
-            results = self._apply(connection, part, (), at, held)
-            for submission, result in zip(part, results, strict=True):
-                if isinstance(result, Conflicting):
-                    held.add((submission.sender, submission.device))
-            return results
-
-        def refuse(submission: Submission, reason: str) -> Sequence[CommitResult]:
-            logger.error("message %d of a batch is not stored: %s", submission.key, reason)
-            return (Unstorable(key=submission.key, reason=reason),)
-
-        def drop(_: CursorMove, reason: str) -> Sequence[CommitResult]:
-            logger.error("a cursor is not stored: %s", reason)
-            return ()
-
-        results = _salvage(connection, request.submissions, apply, refuse)
-        _salvage(
-            connection,
-            request.cursors,
-            lambda part: self._apply(connection, (), part, at),
-            drop,
+        _check(request.user)
+        with self._database.reading() as connection:
+            sessions = SqlView(connection).active_sessions(request.user, MAX_ID)
+            found = peers(request.user, reversed(sessions), request.at)
+            seen = last_seen(connection, found)
+        return inp.PeersFound(
+            request=request.request, peers=tuple((user, seen.get(user)) for user in found)
         )
-        return results
+
+    def backup(self, target: Path, progress: Progress | None = None) -> None:
+        """Copy the file while it is in use, from any thread: see `im_server.backup.back_up`.
+
+        Raises:
+            StoreError: says what is wrong and what to do; no file was made.
+        """
+        back_up(self._url, target, progress)
 
 
-def _checked(user: UserId) -> str:
-    """The text of a user id; one that is not canonical would be somebody else's.
+def _check(user: UserId) -> None:
+    """A user id that is not canonical would be somebody else's in the tables.
 
     Raises:
         StoreError: it is not canonical.
     """
     with suppress(ValueError):
         if user_id(user) == user:
-            return user_text(user)
+            return
     raise StoreError("a user id is not canonical")
-
-
-def _salvage(
-    connection: Connection,
-    items: Sequence[_T],
-    apply: Callable[[Sequence[_T]], Sequence[CommitResult]],
-    refuse: Callable[[_T, str], Sequence[CommitResult]],
-) -> Sequence[CommitResult]:
-    """Apply items in order, each part in a savepoint of its own; refuse the culprits alone."""
-    if not items:
-        return ()
-    try:
-        with connection.begin_nested():
-            return apply(items)
-    except _BadBatch as bad:
-        if len(items) == 1:
-            return refuse(items[0], str(bad))
-    half = len(items) // 2
-    return (
-        *_salvage(connection, items[:half], apply, refuse),
-        *_salvage(connection, items[half:], apply, refuse),
-    )
-
-
-def _blames_an_item(error: Exception) -> bool:
-    """Is it about what was to be written (True), or about the database and this program?"""
-    if isinstance(error, exc.DBAPIError):
-        return not error.connection_invalidated and isinstance(
-            error,
-            exc.IntegrityError
-            | exc.DataError
-            | exc.ProgrammingError
-            | exc.InterfaceError
-            | exc.NotSupportedError,
-        )
-    return isinstance(error, exc.StatementError | OverflowError | ValueError)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,12 +18,21 @@ DEV_PREFIX = "dev:"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who a token belongs to. `expires_in` is in seconds, None for never."""
+    """Who a token belongs to.
+
+    Attributes:
+        user: the user's id.
+        username: the name that the client is told; None: the id.
+        roles: `broadcast` may write to everybody who is online, `admin` may use `im admin`.
+        expires_in: seconds until the token is no longer good; None for never.
+        show_last_seen: others may learn when this user was here last.
+    """
 
     user: UserId
     username: str | None = None
     roles: frozenset[str] = frozenset()
     expires_in: float | None = None
+    show_last_seen: bool = True
 
 
 class TokenRefusedError(Exception):
@@ -49,6 +58,11 @@ class Authenticator(Protocol):
         Raises:
             TokenRefusedError: it is not good.
         """
+
+
+#: What `IMServer(authenticate=…)` takes: one of those, or a function. A function that is not async
+#: is called in a thread, where it may block.
+Authenticate = Authenticator | Callable[[str], Identity | Awaitable[Identity]]
 
 
 class JWTAuthenticator:
@@ -92,16 +106,20 @@ class JWTAuthenticator:
 
 
 class DevAuthenticator:
-    """Takes `dev:USER` for a token of that user: for trying things out on one machine."""
+    """Takes `dev:USER` for a token of that user: for trying things out on one machine.
+
+    Whoever can be anybody is an `admin` too.
+    """
 
     def authenticate(self, token: str) -> Identity:
         """See `Authenticator`."""
         if not token.startswith(DEV_PREFIX):
             raise TokenRefusedError(f"a server with --dev takes '{DEV_PREFIX}USER' for a token")
         try:
-            return Identity(user=user_id(token.removeprefix(DEV_PREFIX)))
+            user = user_id(token.removeprefix(DEV_PREFIX))
         except ValueError as error:
             raise TokenRefusedError(str(error)) from None
+        return Identity(user=user, roles=frozenset({"admin"}))
 
 
 def make_token(
@@ -118,7 +136,7 @@ def make_token(
         user: whose it is.
         secret: what it is signed with.
         expires_in: seconds until it is no longer good; None for never.
-        roles: e.g. `broadcast`, which may write to everybody.
+        roles: see `Identity`.
         name: the user's name.
 
     Raises:

@@ -1,8 +1,9 @@
 """Joined to uvicorn: its HTTP parser with a deadline, and our WebSocket in place of its own.
 
-uvicorn has no deadline and no cap of its own for the head of a request; `_Guarded` adds both, and
-hands every upgrade to `IMProtocol`, whose engine answers a wrong path itself. The WebSocket goes
-past ASGI middleware (docs/architecture.md).
+uvicorn has no deadline and no cap of its own for the head of a request; `GuardedHTTP` adds both,
+and hands the upgrade at our path to `IMProtocol`. The WebSocket goes past ASGI middleware
+(docs/architecture.md). An upgrade at another path goes where uvicorn's `ws=` says: to the site's
+own WebSockets, or to `IMProtocol` too, whose engine answers a wrong path.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from im_proto.server import actions as act
 from im_proto.server import inputs as inp
 
 if TYPE_CHECKING:
@@ -97,8 +99,12 @@ class GuardedHTTP(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def handle_websocket_upgrade(self) -> None:
-        """Give the connection to the engine, which counts it from here."""
+        """Give the connection to the engine, which counts it from here, or to the site."""
         self._stop_clock()
+        if self.url.partition(b"?")[0] == self._runner.config.path.encode():
+            self.ws_protocol_class = IMProtocol
+        if self.ws_protocol_class is not IMProtocol and self._address is not None:
+            self._runner.leave(self._address)  # the site's own WebSockets are its own to count
         self._address = None
         super().handle_websocket_upgrade()
 
@@ -170,34 +176,24 @@ class IMProtocol(asyncio.Protocol):
         """uvicorn goes down: the gateway takes leave of everybody."""
         self._runner.begin_shutdown()
 
-    # what the runner carries out
-
-    def write(self, data: bytes) -> None:
-        """See `Connection`."""
-        assert self._transport is not None
-        self._transport.write(data)
-
-    def close(self) -> None:
-        """See `Connection`."""
-        assert self._transport is not None
-        self._transport.close()
-
-    def abort(self) -> None:
-        """See `Connection`."""
-        assert self._transport is not None
-        self._transport.abort()
-
-    def pause_reading(self) -> None:
-        """See `Connection`."""
-        assert self._transport is not None
-        if self._transport.is_reading():
-            self._transport.pause_reading()
-
-    def resume_reading(self) -> None:
-        """See `Connection`."""
-        assert self._transport is not None
-        if not self._transport.is_reading() and not self._transport.is_closing():
-            self._transport.resume_reading()
+    def carry_out(self, action: act.Action) -> None:
+        """See `runner.Connection`."""
+        transport = self._transport
+        assert transport is not None
+        if isinstance(action, act.SendBytes):
+            transport.write(action.data)
+        elif isinstance(action, act.CloseTransport):
+            transport.close()
+        elif isinstance(action, act.AbortTransport):
+            transport.abort()
+        elif isinstance(action, act.PauseReading):
+            if transport.is_reading():
+                transport.pause_reading()
+        elif isinstance(action, act.ResumeReading):
+            if not transport.is_reading() and not transport.is_closing():
+                transport.resume_reading()
+        else:
+            raise TypeError(f"{type(action).__name__} is not for a transport of bytes")
 
 
 def host_of(transport: asyncio.BaseTransport) -> str:

@@ -8,15 +8,22 @@ import os
 import sqlite3
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.types import ASGIApp
 from typer.testing import CliRunner
 from uvicorn.server import ServerState
 
 import im_proto
+from adapters.adapter_kit import until
 from im_cli.app import app
 from im_proto.config import ServerConfig
 from im_proto.wire import UserId
@@ -28,6 +35,23 @@ SECRET: Final = "a secret of tests that has more than 32 bytes"
 _ROOT: Final = Path(im_proto.__file__).parent.parent
 _START: Final = 30.0
 _END: Final = 20.0
+
+#: How `running_server` serves: "native" as `im serve` does, "asgi" mounted in another application
+#: on uvicorn's own protocols.
+Served = Literal["native", "asgi"]
+serving: ContextVar[Served] = ContextVar("serving", default="native")
+#: uvicorn pings so often here, and waits so long, in seconds …
+ASGI_PING: Final = 0.1
+#: … so that who is still there so much later has answered.
+ASGI_DEAD_AFTER: Final = 0.3
+
+
+@pytest.fixture(params=["native", "asgi"])
+def served(request: pytest.FixtureRequest) -> Iterator[Served]:
+    """For tests that hold for both; each conftest.py that has such tests imports it."""
+    before = serving.set(request.param)
+    yield request.param
+    serving.reset(before)
 
 
 def token(user: UserId, roles: Iterable[str] = ()) -> str:
@@ -54,6 +78,14 @@ class Running:
         return int(self.http.rpartition(":")[2])
 
 
+async def acknowledged(server: Running, user: UserId, seq: int) -> None:
+    """Wait until the server knows that a plain client of the user has all up to `seq`."""
+    gateway = server.server.runner._gateway
+    assert gateway is not None
+    roster = gateway.hub.desk.roster
+    await until(lambda: any(s.acked >= seq for s in roster.of_user(user) if s.device == ""))
+
+
 @contextlib.contextmanager
 def database(path: Path | None = None) -> Iterator[Path]:
     """A file for a database; one that goes away if none is given."""
@@ -69,42 +101,79 @@ async def running_server(
     *,
     path: Path | None = None,
     durability: Literal["power", "process"] = "process",
+    site: Mapping[str, Any] | None = None,
     **config: Any,
 ) -> AsyncIterator[Running]:
-    """Our server on a free port, joined to uvicorn's HTTP as `im serve` joins it.
-
-    uvicorn's own `Server` is left out, which only turns round every 0.1 s;
-    test_http_uvicorn.py has it.
+    """Our server on a free port, served as `serving` says.
 
     Args:
         path: of the database.
         durability: as of `im serve`.
+        site: more arguments of IMServer.
         config: fields of ServerConfig.
     """
-    with database(path) as file, listen("127.0.0.1", 0) as sock:
+    with database(path) as file:
         server = IMServer(
-            database=f"sqlite:///{file.as_posix()}",
-            authenticator=JWTAuthenticator(SECRET),
-            durability=durability,
-            config=ServerConfig(**config),
+            **{
+                "store": f"sqlite:///{file.as_posix()}",
+                "authenticate": JWTAuthenticator(SECRET),
+                "durability": durability,
+                "config": ServerConfig(**config),
+                **(site or {}),
+            }
         )
-        uvicorn_config = server._uvicorn_config()
-        uvicorn_config.load()
-        state = ServerState()
-        await server.runner.start()
+        if serving.get() == "asgi":
+            mounted = Starlette(routes=[Mount("/", server.asgi(dead_after=ASGI_DEAD_AFTER))])
+            async with server.lifespan(), serve_asgi(mounted) as (state, http):
+                yield Running(server, state, http)
+        else:
+            async with _native(server) as running:
+                yield running
+
+
+@contextlib.asynccontextmanager
+async def _native(server: IMServer) -> AsyncIterator[Running]:
+    """Joined to uvicorn's HTTP as `im serve` joins it.
+
+    uvicorn's own `Server` is left out, which only turns round every 0.1 s;
+    test_http_uvicorn.py has it.
+    """
+    config = server._uvicorn_config()
+    config.load()
+    async with server.lifespan():
+        app_state = {STATE_KEY: server.runner}
+        async with _listening(config, GuardedHTTP, app_state) as (state, http):
+            yield Running(server, state, http)
+
+
+@contextlib.asynccontextmanager
+async def serve_asgi(
+    app: ASGIApp, *, ping: float = ASGI_PING
+) -> AsyncIterator[tuple[ServerState, str]]:
+    """An ASGI application on uvicorn's own protocols, without its lifespan; gives its URL."""
+    config = uvicorn.Config(
+        app, log_config=None, lifespan="off", ws_ping_interval=ping, ws_ping_timeout=ping
+    )
+    config.load()
+    async with _listening(config, config.http_protocol_class, {}) as found:
+        yield found
+
+
+@contextlib.asynccontextmanager
+async def _listening(
+    config: uvicorn.Config, protocol: Any, app_state: dict[str, Any]
+) -> AsyncIterator[tuple[ServerState, str]]:
+    state = ServerState()
+    with listen("127.0.0.1", 0) as sock:
         listener = await asyncio.get_running_loop().create_server(
-            lambda: GuardedHTTP(
-                config=uvicorn_config, server_state=state, app_state={STATE_KEY: server.runner}
-            ),
-            sock=sock,
+            lambda: protocol(config=config, server_state=state, app_state=app_state), sock=sock
         )
         try:
-            yield Running(server, state, url_of(sock))
+            yield state, url_of(sock)
         finally:
             listener.close()
             for connection in list(state.connections):
                 connection.shutdown()
-            await server.runner.stop()
             if state.tasks:
                 await asyncio.wait(state.tasks, timeout=_END)
             await listener.wait_closed()

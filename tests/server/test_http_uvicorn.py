@@ -26,11 +26,11 @@ from server.server_kit import SECRET, token
 async def serving(tmp_path: Path) -> AsyncIterator[tuple[Server, str]]:
     """uvicorn itself, with ours in it, in this loop."""
     server = IMServer(
-        database=f"sqlite:///{tmp_path.as_posix()}/im.db", authenticator=JWTAuthenticator(SECRET)
+        store=f"sqlite:///{tmp_path.as_posix()}/im.db", authenticate=JWTAuthenticator(SECRET)
     )
     with listen("127.0.0.1", 0) as sock:
         ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        joined = _Server(server._uvicorn_config(), url_of(sock), ready.set_result)
+        joined = _Server(server._uvicorn_config(), server.runner, url_of(sock), ready.set_result)
         task = asyncio.create_task(joined.serve(sockets=[sock]))
         try:
             yield joined, (await ready).replace("http", "ws", 1) + "/ws"
@@ -93,8 +93,8 @@ def test_a_server_runs_in_another_thread_too(tmp_path: Path) -> None:
         loop = asyncio.get_running_loop()
         ready: asyncio.Future[str] = loop.create_future()
         server = IMServer(
-            database=f"sqlite:///{tmp_path.as_posix()}/im.db",
-            authenticator=JWTAuthenticator(SECRET),
+            store=f"sqlite:///{tmp_path.as_posix()}/im.db",
+            authenticate=JWTAuthenticator(SECRET),
         )
         running: list[Server] = []
 

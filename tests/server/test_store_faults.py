@@ -11,7 +11,7 @@ import pytest
 from im_proto.server import commit as decide
 from im_proto.server.actions import StoreCommit, StoreLogin, StoreRead
 from im_proto.server.records import CursorMove, Stored, Submission, Unstorable
-from im_server import schema
+from im_server import lookups, writing
 from im_server.store import Store, StoreError
 
 AT = 1_700_000_000_000
@@ -130,7 +130,7 @@ def test_a_cursor_that_is_refused_takes_nothing_along(store, caplog):
 @pytest.mark.parametrize(
     ("bad", "kind"),
     [
-        ({"session_id": 2**63}, "OverflowError"),
+        ({"msg_id": 2**63}, "OverflowError"),
         ({"content": "\ud800"}, "UnicodeEncodeError"),
         ({"content": None}, "SQLITE_CONSTRAINT_NOTNULL"),
         ({"content": object()}, "Error"),  # the driver's class for it changes with Python
@@ -146,14 +146,14 @@ def test_what_the_checks_would_miss_the_driver_finds(store, monkeypatch, bad, ki
 
 def test_a_row_that_the_database_swallows_is_noticed(store, monkeypatch):
     commit(store, [message(0)])
-    look_up = schema.look_up
+    look_up = lookups.look_up
 
     def blind(connection, wanted):
         snapshot = look_up(connection, wanted)
         snapshot.earlier.clear()  # a bug: an earlier message is not seen
         return snapshot
 
-    monkeypatch.setattr(schema, "look_up", blind)
+    monkeypatch.setattr(lookups, "look_up", blind)
     results = commit(store, [message(1), message(2, msg_id=1, content="other"), message(3)])
     assert [type(r) for r in results] == [Stored, Unstorable, Stored]
     assert "SwallowedError" in results[1].reason
@@ -227,7 +227,7 @@ def test_a_mistake_of_our_own_is_no_message_s_fault(store, monkeypatch):
     def broken(*_):
         raise KeyError("oops")
 
-    monkeypatch.setattr(schema, "write", broken)
+    monkeypatch.setattr(writing, "write", broken)
     with pytest.raises(KeyError):
         commit(store, [message(0)])
     monkeypatch.undo()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from im_proto.server.actions import StoreLogin, StoreRead
-from im_server.filelock import FileLock, LockHeldError
+from im_runtime import FileLock, LockHeldError
 from im_server.store import Store, StoreError
 
 
@@ -61,7 +61,7 @@ def test_a_new_file_gets_the_tables_and_keeps_them(path):
     with sqlite3.connect(path) as raw:
         before = dict(raw.execute("SELECT key, value FROM meta"))
     raw.close()
-    assert before["schema_version"] == "1"
+    assert before["schema_version"] == "2"
     assert len(before["epoch"]) == 16
     open_and_close(path)
     with sqlite3.connect(path) as raw:
@@ -113,10 +113,10 @@ def test_a_database_of_another_program_is_not_touched(path, table):
 def test_a_database_of_a_newer_release(path):
     open_and_close(path)
     with sqlite3.connect(path) as raw:
-        raw.execute("UPDATE meta SET value = '2' WHERE key = 'schema_version'")
+        raw.execute("UPDATE meta SET value = '3' WHERE key = 'schema_version'")
     raw.close()
     text = refusal(path)
-    assert "newer im-proto (its schema is version 2, this one knows 1): upgrade im-proto" in text
+    assert "newer im-proto (its schema is version 3, this one knows 2): upgrade im-proto" in text
 
 
 def test_a_database_that_another_program_has_locked(path):

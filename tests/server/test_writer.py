@@ -7,9 +7,29 @@ from queue import SimpleQueue
 
 import pytest
 
-from im_proto.server.actions import StoreCommit, StoreLogin, StoreRead
-from im_proto.server.inputs import Committed, LoginStored, ReadDone, StoreFailed
+from im_proto.server.actions import (
+    StoreCall,
+    StoreCommit,
+    StoreLogin,
+    StorePeers,
+    StoreRead,
+    StoreRetain,
+    StoreSeen,
+    StoreStatus,
+)
+from im_proto.server.inputs import (
+    CallDone,
+    Committed,
+    LoginStored,
+    PeersFound,
+    ReadDone,
+    Retained,
+    StatusFound,
+    StoreFailed,
+)
 from im_proto.server.records import Submission
+from im_proto.server.sessions import Call
+from im_proto.wire.session import SessionOp
 from im_server.store import Store, StoreError
 from im_server.writer import StoreWorker
 
@@ -60,6 +80,21 @@ class Gate:
     def read(self, action):
         return self._do(action, ReadDone(request=action.request, entries=(), head=0))
 
+    def status(self, action):
+        return self._do(action, StatusFound(request=action.request, items=()))
+
+    def call(self, action):
+        return self._do(action, CallDone(request=action.request, code=0, data=None))
+
+    def seen(self, action):
+        self._do(action, None)
+
+    def retain(self, action):
+        return self._do(action, Retained(request=action.request, oldest=(), more=False))
+
+    def peers(self, action):
+        return self._do(action, PeersFound(request=action.request, peers=()))
+
 
 def a_commit(request, *submissions):
     return StoreCommit(request=request, submissions=submissions, cursors=(), at=1)
@@ -71,6 +106,26 @@ def a_login(request):
 
 def a_read(request):
     return StoreRead(request=request, user=2, after=0, limit=9)
+
+
+def a_status(request):
+    return StoreStatus(request=request, user=1, device="a", msg_ids=(1,), forgotten_before=0)
+
+
+def a_call(request):
+    return StoreCall(request=request, user=1, call=Call(op=SessionOp.GET_CURRENT), at=1)
+
+
+def a_seen(request):
+    return StoreSeen(request=request, user=1, at=5)
+
+
+def a_retain(request):
+    return StoreRetain(request=request, entries_before=1, keep=1, messages_before=1, limit=1)
+
+
+def a_peers(request):
+    return StorePeers(request=request, user=1, at=1)
 
 
 def message(key):
@@ -133,6 +188,47 @@ def test_reads_pass_a_writer_that_waits(start, answers):
     worker.submit(a_login(4))
     store.go.set()
     assert [answers.take().request, answers.take().request] == [1, 4]
+
+
+def test_what_must_know_of_the_writes_before_is_carried_out_among_them(start, answers):
+    worker = start(Gate())
+    kinds = [a_commit, a_status, a_call, a_retain, a_login]
+    actions = [kinds[i % 5](i) for i in range(100)]
+    for action in actions:
+        worker.submit(action)
+    got = [answers.take_with_thread() for _ in actions]
+    assert [answer.request for answer, _ in got] == list(range(100))
+    assert {thread for _, thread in got} == {"im-store-writer"}
+
+
+def test_peers_are_looked_up_beside_the_writes(start, answers):
+    store = Gate(stops={1})
+    worker = start(store)
+    worker.submit(a_status(1))
+    assert store.entered.wait(PATIENCE)
+    worker.submit(a_peers(2))
+    assert answers.take_with_thread() == (PeersFound(request=2, peers=()), "im-store-reader")
+    store.go.set()
+    assert answers.take().request == 1
+
+
+def test_who_was_seen_is_noted_in_turn_and_never_answered(answers, caplog):
+    class Broken(Gate):
+        def seen(self, action):
+            super().seen(action)
+            if action.request == 3:
+                raise StoreError("database is locked")
+
+    store = Broken()
+    worker = StoreWorker(store, answers)
+    for action in (a_commit(1), a_seen(2), a_seen(3), a_commit(4)):
+        worker.submit(action)
+    assert [answers.take().request, answers.take().request] == [1, 4]
+    assert store.done == [1, 2, 3, 4]
+    assert "StoreSeen 3 failed: database is locked" in caplog.text
+    assert worker.close(PATIENCE)
+    worker.submit(a_seen(5))
+    assert answers.empty()
 
 
 def test_an_exception_is_an_answer_and_no_thread_dies(start, answers, caplog):

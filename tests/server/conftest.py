@@ -1,0 +1,5 @@
+"""Fixtures of the tests here."""
+
+from server.server_kit import served
+
+__all__ = ["served"]

@@ -1,0 +1,229 @@
+"""The SQL store and the one in dictionaries answer alike, whatever they are asked."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from itertools import chain
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from im_proto.server.actions import (
+    StoreCall,
+    StoreCommit,
+    StoreLogin,
+    StorePeers,
+    StoreRead,
+    StoreRetain,
+    StoreSeen,
+    StoreStatus,
+)
+from im_proto.server.inputs import CallDone, Committed, LoginStored, Retained, StatusFound
+from im_proto.server.records import PLAIN, CursorMove, ReadMark, Submission
+from im_proto.server.sessions import Call
+from im_proto.testing.memory import MemoryStore
+from im_proto.wire.session import SessionOp
+from im_proto.wire.types import in_order
+from im_server.store import Store
+
+TABLES = ("mailbox_entries", "messages", "mailboxes", "devices", "fences", "sessions", "users")
+NAMES = (1, 2, "bravo")
+USERS = st.sampled_from(NAMES)
+DEVICES = st.sampled_from(["a", "a", "b", PLAIN])
+LOGINS = {"device": DEVICES, "generation": st.sampled_from([1] * 8 + [2])}
+MSG_IDS = st.sampled_from([1, 1, 2, 2, 3, 3, 4, 1000, 1001])
+SESSIONS = st.sampled_from([1, 2, 3, 2**62])
+BOOKS = st.sampled_from([0, 7])
+
+SUBMISSIONS = st.builds(
+    Submission,
+    key=st.integers(0, 99),
+    sender=USERS,
+    **LOGINS,
+    msg_id=st.sampled_from([1, 1, 1, 2, 2, 2, 3, 3, 4, 1000, 1001, 2**63]),
+    to_user=USERS,
+    content=st.sampled_from([*"xxxxxxxy", "\ud800"]),
+    message_type=st.just("text"),
+    session_id=st.sampled_from([None, None, None, 1, 2, 3, 2**62]),
+    wants_receipt=st.booleans(),
+)
+MOVES = st.builds(
+    CursorMove,
+    user=USERS,
+    **LOGINS,
+    seq=st.integers(0, 9),
+    base=st.none() | st.integers(0, 3),
+)
+MARKS = st.builds(
+    ReadMark, key=st.integers(0, 99), reader=USERS, **LOGINS, from_user=USERS, msg_id=MSG_IDS
+)
+LIFETIMES = st.sampled_from([None, 3])
+
+
+def tuples(items, most, least=0):
+    return st.lists(items, min_size=least, max_size=most).map(tuple)
+
+
+@st.composite
+def calls(draw):
+    op = draw(st.sampled_from([*SessionOp, "close", SessionOp.HISTORY, SessionOp.HISTORY]))
+    ask = {"op": op}
+    if op in (SessionOp.CREATE, SessionOp.START_CHAT, SessionOp.GET):
+        book, buyer, seller = draw(BOOKS), draw(USERS), draw(USERS)
+        if book == 0:
+            buyer, seller = in_order(buyer, seller)
+        ask |= {"book_id": book, "buyer_id": buyer, "seller_id": seller}
+    if op == "close" or (op == SessionOp.GET and draw(st.booleans())):
+        ask |= {"session_id": draw(SESSIONS)}
+    if op == SessionOp.HISTORY:
+        if draw(st.booleans()):
+            ask |= {"session_id": draw(st.sampled_from([1, 1, 2, 3]))}
+        else:
+            ask |= {"peer_id": draw(USERS)}
+        ask |= {
+            "start_msg_id": draw(st.sampled_from([None, None, 1, 2])),
+            "start_sender_id": draw(st.none() | USERS),
+            "direction": draw(st.sampled_from(["before", "after"])),
+            "page_size": draw(st.integers(1, 4)),
+            "page": draw(st.sampled_from([1, 1, 2])),
+        }
+    return Call(**ask)
+
+
+COMMITS = st.builds(
+    StoreCommit,
+    request=st.just(1),
+    submissions=tuples(SUBMISSIONS, 8, 3),
+    cursors=tuples(MOVES, 3),
+    reads=tuples(MARKS, 3),
+    at=st.integers(0, 2),
+    session_lifetime=LIFETIMES,
+)
+CALLS = st.builds(
+    StoreCall,
+    request=st.just(3),
+    user=USERS,
+    call=calls(),
+    at=st.integers(0, 2),
+    session_lifetime=LIFETIMES,
+)
+OTHERS = st.one_of(
+    st.builds(
+        StoreLogin,
+        request=st.just(2),
+        user=USERS,
+        device=st.sampled_from([PLAIN, "c"]),
+        resume_seq=st.none() | st.integers(1, 4),
+    ),
+    st.builds(
+        StoreStatus,
+        request=st.just(4),
+        user=USERS,
+        device=DEVICES,
+        msg_ids=tuples(MSG_IDS, 5),
+        forgotten_before=st.just(0),
+    ),
+    st.builds(StoreSeen, request=st.just(5), user=USERS, at=st.none() | st.integers(0, 9)),
+    st.builds(
+        StoreRetain,
+        request=st.just(6),
+        entries_before=st.none() | st.integers(0, 8),
+        keep=st.none() | st.integers(1, 4),
+        messages_before=st.integers(0, 8),
+        limit=st.just(1000),
+    ),
+)
+STEPS = st.tuples(COMMITS, CALLS, OTHERS, CALLS).map(list)
+
+
+def of_both(store, twin, action):
+    """What both say, made comparable: epochs are drawn, and no order of mailboxes is promised."""
+    said = []
+    for each in (store, twin):
+        name = {StoreCommit: "commit", StoreLogin: "login", StoreCall: "call"}.get(type(action))
+        found = getattr(each, name or type(action).__name__.removeprefix("Store").lower())(action)
+        if isinstance(found, LoginStored):
+            found = replace(found, login=replace(found.login, epoch=""))
+        if isinstance(found, Retained):
+            found = replace(found, oldest=tuple(sorted(found.oldest, key=str)))
+        said.append(found)
+    return said
+
+
+def in_turn(action, now):
+    """The action at the time of its turn, and that time."""
+    if isinstance(action, StoreCommit | StoreCall):
+        return replace(action, at=now + action.at), now + action.at
+    if isinstance(action, StoreRetain):
+        age = action.entries_before
+        action = replace(
+            action,
+            entries_before=None if age is None else now - age,
+            messages_before=now - action.messages_before,
+        )
+    return action, now
+
+
+def test_it_answers_like_the_store_in_memory(tmp_path):
+    # One file for all examples: making one takes longer than an example.
+    seen: Counter[str] = Counter()
+    with Store(f"sqlite:///{tmp_path / 'im.db'}", "process") as store:
+        raw = store._database._writer.connection.driver_connection
+
+        @settings(max_examples=50, derandomize=True, deadline=None, database=None)
+        @given(st.lists(STEPS, min_size=1, max_size=6))
+        def play(steps):
+            for table in TABLES:
+                raw.execute(f"DELETE FROM {table}")
+            now, twin = 1_000, MemoryStore()
+            logins = [
+                StoreLogin(request=0, user=user, device=device, resume_seq=None)
+                for user in NAMES
+                for device in ("a", "b")
+            ]
+            for step in [*logins, *chain.from_iterable(steps)]:
+                action, now = in_turn(step, now)
+                expected, found = of_both(twin, store, action)
+                assert found == expected, action
+                note(found, seen)
+                for user in NAMES:
+                    read = StoreRead(request=0, user=user, after=0, limit=100)
+                    expected, found = of_both(twin, store, read)
+                    assert found == expected, (action, user)
+                    seen.update(type(entry).__name__ for entry in found.entries)
+            for user in NAMES:
+                expected, found = of_both(twin, store, StorePeers(request=0, user=user, at=now))
+                assert found == expected
+                seen["peers"] += len(found.peers)
+
+        play()
+    # else it has compared nothing of note
+    for what in (
+        "MailboxEntry",
+        "ReceiptEntry",
+        "ReadSyncEntry",
+        "Stored",
+        "Refused",
+        "Conflicting",
+        "let go",
+        "peers",
+        "records",
+        "resumed",
+    ):
+        assert seen[what], seen
+
+
+def note(found, seen):
+    """Count what an answer shows."""
+    match found:
+        case Committed():
+            seen.update(type(result).__name__ for result in found.results)
+        case StatusFound():
+            seen.update(item.status for item in found.items)
+        case Retained():
+            seen["let go"] += len(found.oldest)
+        case CallDone(data={"records": records}):
+            seen["records"] += len(records)
+        case LoginStored():
+            seen["resumed"] += found.login.resume_entry is not None
