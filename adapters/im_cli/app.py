@@ -8,18 +8,17 @@ import ipaddress
 import logging
 import os
 import sys
-import warnings
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
 from typer.core import TyperCommand
 
 from im_proto import ClientConfig, IMError
 
-from . import chatting
+from . import admin, backup, chatting
+from .common import DEFAULT_URL, Proxy, Secret, Token, Url, User, fail, sign, warn_of_a_short
 
 app = typer.Typer(
     name="im",
@@ -31,52 +30,8 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # locals hold tokens
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
-
-_MIN_SECRET = 32
-
-
-def fail(text: str, hint: str = "", code: int = 1) -> NoReturn:
-    """End with an error and what to do about it."""
-    errors.print(f"error: {text}", style="red", markup=False)
-    if hint:
-        errors.print(hint, style="dim", markup=False)
-    raise typer.Exit(code)
-
-
-Url = Annotated[
-    str, typer.Option("--url", help="The server's WebSocket.", envvar="IM_URL", show_envvar=True)
-]
-User = Annotated[str, typer.Option("--user", help="Who logs in: a number or a name.")]
-Token = Annotated[
-    str,
-    typer.Option(
-        "--token",
-        help="The access token. Without one, and without --secret, dev:USER is used, "
-        "which a server with --dev takes.",
-        envvar="IM_TOKEN",
-        show_envvar=True,
-    ),
-]
-Secret = Annotated[
-    str,
-    typer.Option(
-        "--secret",
-        help="The server's secret: signs (client) or checks (server) tokens.",
-        envvar="IM_SECRET",
-        show_envvar=True,
-    ),
-]
-Proxy = Annotated[
-    str,
-    typer.Option(
-        "--proxy",
-        help="Connect through this HTTP proxy: http://\\[user:password@]host\\[:port].",
-        envvar="IM_PROXY",
-        show_envvar=True,
-    ),
-]
-DEFAULT_URL = "ws://127.0.0.1:8080/ws"
+app.add_typer(admin.app, name="admin")
+app.command()(backup.backup)
 
 
 @app.command()
@@ -104,7 +59,7 @@ def serve(
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
 ) -> None:
-    """Run the server: WebSocket at /ws, health at /healthz.
+    """Run the server: WebSocket at /ws, HTTP calls under /im, health at /healthz.
 
     SIGTERM ends it in good order: everybody is told, nothing accepted is lost, exit 0.
     """
@@ -122,17 +77,17 @@ def serve(
                 f"--dev lets anybody be anybody, so it listens on this machine only, not on {host}",
                 "use --secret, or --host 127.0.0.1",
             )
-        authenticator: DevAuthenticator | JWTAuthenticator = DevAuthenticator()
+        authenticate: DevAuthenticator | JWTAuthenticator = DevAuthenticator()
     elif secret:
-        _warn_of_a_short(secret)
-        authenticator = JWTAuthenticator(secret)
+        warn_of_a_short(secret)
+        authenticate = JWTAuthenticator(secret)
     else:
         fail(
             "the server needs a secret to check tokens with",
             'im serve --secret "$(openssl rand -hex 32)", or to try things out: im serve --dev',
         )
     try:
-        server = IMServer(database=database, authenticator=authenticator, durability=durability)
+        server = IMServer(store=database, authenticate=authenticate, durability=durability)
         server.run(host=host, port=port, ready=_listening)
     except StoreError as error:
         fail(str(error))
@@ -150,18 +105,6 @@ def _loopback(host: str) -> bool:
     with contextlib.suppress(ValueError):
         return ipaddress.ip_address(host).is_loopback
     return host == "localhost"
-
-
-def _warn_of_a_short(secret: str) -> None:
-    if len(secret.encode()) < _MIN_SECRET:
-        errors.print(
-            f"warning: the secret has fewer than {_MIN_SECRET} bytes and may be guessed; "
-            "make one with: openssl rand -hex 32",
-            style="yellow",
-        )
-        from jwt.warnings import InsecureKeyLengthWarning
-
-        warnings.simplefilter("ignore", InsecureKeyLengthWarning)
 
 
 @app.command()
@@ -182,31 +125,13 @@ def token(
         fail(
             "a token is signed with the server's secret", "im token USER --secret … (or IM_SECRET)"
         )
-    print(_sign(user, secret, expires_in or None, role or (), name))  # noqa: T201
-
-
-def _sign(
-    user: str,
-    secret: str,
-    expires_in: float | None = 3600.0,
-    roles: list[str] | tuple[str, ...] = (),
-    name: str | None = None,
-) -> str:
-    try:
-        from im_server.tokens import make_token
-    except ImportError as error:
-        fail(f"tokens are not installed ({error.name})", 'pip install "im-proto[server,cli]"')
-    _warn_of_a_short(secret)
-    try:
-        return make_token(user, secret, expires_in=expires_in, roles=roles, name=name)
-    except ValueError as error:
-        fail(str(error))
+    print(sign(user, secret, expires_in or None, role or (), name))  # noqa: T201
 
 
 def _token_for(user: str, token: str, secret: str) -> str:
     if token:
         return token
-    return _sign(user, secret) if secret else f"dev:{user}"
+    return sign(user, secret) if secret else f"dev:{user}"
 
 
 def _config(
@@ -337,13 +262,56 @@ def demo(
 
 @app.command()
 def audit(
-    directory: Annotated[Path, typer.Argument(help="What `im demo --keep` left.")],
+    directory: Annotated[
+        Path, typer.Argument(help="What `im demo --keep` or `im soak --keep` left.")
+    ],
     json: Annotated[bool, typer.Option("--json", help="One JSON object, nothing else.")] = False,
 ) -> None:
-    """Recompute the demo's verdict from its logs and database alone, without the engine."""
+    """Recompute the verdict of a demo or soak from its files alone, without the engine."""
     from .audit import audit_command
 
     raise typer.Exit(audit_command(directory, json))
+
+
+@app.command()
+def soak(
+    kills: Annotated[
+        str, typer.Option(help="Rounds of each kind; both: a client and the server together.")
+    ] = "client=50,server=50,both=50",
+    minutes: Annotated[
+        float | None,
+        typer.Option(help="Go on for so long instead, a round of each kind in turn.", min=0.01),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the plan of kills.")] = 1,
+    broken: Annotated[
+        Literal["cursor", "journal", "flag"] | None,
+        typer.Option("--break", help="Break a part of the clients: the soak must then fail."),
+    ] = None,
+    keep: Annotated[
+        Path | None, typer.Option(help="Leave logs and files in this new directory.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object, nothing else.")] = False,
+) -> None:
+    """Kill clients and server at named points, over and over, and audit what is left.
+
+    A real server and two applications with storage that write to each other; one handles messages
+    in transactions, one by auto acknowledgement. Exit 0: nothing lost, and no repeat without a
+    word. Exit 1: something was. Exit 2: the kills hit too little, so nothing was proved.
+    """
+    from .soak import SoakOptions, soak_command
+    from .soak_result import parse_kills
+
+    try:
+        rounds = parse_kills(kills)
+    except ValueError as error:
+        fail(str(error), "im soak --kills client=5,server=5,both=5", code=2)
+    raise typer.Exit(
+        soak_command(
+            SoakOptions(
+                kills=rounds, minutes=minutes, seed=seed, broken=broken, keep=keep, json=json
+            )
+        )
+    )
 
 
 class _SimulateCommand(TyperCommand):

@@ -9,7 +9,10 @@ reads this file and runs `python audit.py DIR`. In DIR are
                 {"t", "event": "queued",   "n", "to",   "content"}          before it is sent
                 {"t", "event": "accepted", "n", "to",   "content", "msg_id"}
                 {"t", "event": "failed",   "n", "to",   "content", "msg_id", "error"}
-                {"t", "event": "received", "n", "from", "content", "msg_id"}
+                {"t", "event": "received", "n", "from", "content", "msg_id", "redelivered"?}
+    NAME.db     perhaps: a SQLite file of that application. If it has a table `received` (n, sender,
+                msg_id, content), that is what it has handled, in the order of n, and it wrote a
+                row in one transaction with the mark that the message is handled
     im.db       the server's SQLite file
 
 A content is unique in its conversation (it holds a running number), so it names a message.
@@ -32,6 +35,8 @@ from typing import Any, Final, NamedTuple
 DATABASE: Final = "im.db"
 #: So many examples are given of each kind of violation.
 _EXAMPLES: Final = 5
+#: The kind of a mailbox's entry that is a message.
+_MESSAGE: Final = 0
 _KEYS: Final = {
     "queued": ("n", "to", "content"),
     "accepted": ("n", "to", "content", "msg_id"),
@@ -63,8 +68,8 @@ class _Log:
     accepted: dict[_Name, int] = field(default_factory=dict)
     #: why it failed
     failed: dict[_Name, str] = field(default_factory=dict)
-    #: in the order of arrival
-    received: list[tuple[_Name, int | None]] = field(default_factory=list)
+    #: in the order of arrival; the last says whether it was told that it may be a repeat
+    received: list[tuple[_Name, int | None, bool]] = field(default_factory=list)
     truncated: bool = False
 
 
@@ -83,6 +88,8 @@ class Verdict:
     lost: int = 0
     #: received, or in the database, more than once (each repeat counts)
     duplicated: int = 0
+    #: received once more, and the application was told so: no duplicates
+    redelivered: int = 0
     #: received, or in a mailbox, behind a later one of the conversation; and `behind_a_fence`
     out_of_order: int = 0
     #: written by an older log-in of a device after a newer one
@@ -125,6 +132,9 @@ def audit(directory: Path) -> Verdict:
     court = _Court(logs)
     court.judge_logs()
     with _opened(directory / DATABASE) as database:
+        missing = {"messages", "mailboxes", "mailbox_entries", "fences"} - _tables(database)
+        if missing:
+            raise AuditError(f"{directory / DATABASE}: no table {', '.join(sorted(missing))}")
         court.judge_messages(database)
         court.judge_mailboxes(database)
         court.judge_fences(database)
@@ -145,8 +155,24 @@ def _read_logs(directory: Path) -> dict[str, _Log]:
         log = _read_log(path)
         if log.user in logs:
             raise AuditError(f"{path}: user {log.user} has another log, {logs[log.user].path.name}")
+        _read_table(log)
         logs[log.user] = log
     return logs
+
+
+def _read_table(log: _Log) -> None:
+    """What an application has handled in transactions."""
+    path = log.path.with_suffix(".db")
+    if not path.exists():
+        return
+    with _opened(path) as database:
+        if "received" in _tables(database):
+            log.received += [
+                (_Name(sender, log.user, content), msg_id, False)
+                for sender, content, msg_id in database.execute(
+                    "SELECT sender, content, msg_id FROM received ORDER BY n"
+                )
+            ]
 
 
 def _read_log(path: Path) -> _Log:
@@ -193,7 +219,7 @@ def _note(log: _Log, entry: dict[str, Any]) -> None:
         raise ValueError(f"{event} without {', '.join(missing)}")
     if event == "received":
         name = _Name(str(entry["from"]), log.user, entry["content"])
-        log.received.append((name, entry["msg_id"]))
+        log.received.append((name, entry["msg_id"], bool(entry.get("redelivered"))))
         return
     name = _Name(log.user, str(entry["to"]), entry["content"])
     if event == "queued":
@@ -217,13 +243,13 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
                 if Path(f"{path}{suffix}").is_file():
                     shutil.copyfile(f"{path}{suffix}", Path(directory, f"copy{suffix}"))
             with contextlib.closing(sqlite3.connect(Path(directory, "copy"))) as database:
-                tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
-                missing = {"messages", "mailboxes", "mailbox_entries", "fences"} - tables
-                if missing:
-                    raise AuditError(f"{path}: no table {', '.join(sorted(missing))}")
                 yield database
         except (OSError, sqlite3.Error) as error:
             raise AuditError(f"{path}: {error}") from error
+
+
+def _tables(database: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
 
 
 # ---------------------------------------------------------------- judging
@@ -240,12 +266,12 @@ class _Court:
         self._position = {
             name: place for log in logs.values() for place, name in enumerate(log.queued)
         }
-        self._received = {name for log in logs.values() for name, _ in log.received}
+        self._received = {name for log in logs.values() for name, *_ in log.received}
         self._lost: set[_Name] = set()
         self._repeats: Counter[_Name] = Counter()
         self._disordered: set[_Name] = set()
         self._never_sent: set[_Name] = set()
-        self._behind = self._gaps = self._logins = 0
+        self._behind = self._gaps = self._logins = self._redelivered = 0
         self._problems: dict[str, list[str]] = defaultdict(list)
         if not self._accepted:
             raise AuditError("no message was accepted, says every log: there is nothing to judge")
@@ -260,8 +286,8 @@ class _Court:
             if name not in self._received:
                 self._add(self._lost, name, "was accepted and never received")
         for log in self._logs.values():
-            arrived = [name for name, _ in log.received]
-            self._judge_repeats(arrived, "was received")
+            arrived = [name for name, *_ in log.received]
+            self._judge_repeats(self._untold(log), "was received")
             self._judge_order(arrived, "was received")
             self._judge_origin(arrived, "was received")
 
@@ -278,7 +304,7 @@ class _Court:
             if stored.get((name.sender, msg_id)) != name:
                 self._add(self._lost, name, f"was accepted as {msg_id} and is not in the database")
         for log in self._logs.values():
-            for name, number in log.received:
+            for name, number, _ in log.received:
                 if number is not None and stored.get((name.sender, number)) != name:
                     self._add(self._never_sent, name, f"was received as {number}, never stored")
         self._judge_repeats(names, "is in the database")
@@ -287,19 +313,26 @@ class _Court:
     def judge_mailboxes(self, database: sqlite3.Connection) -> None:
         """Numbers without a gap, each for one message of that user, in the order of sending."""
         mailboxes: dict[str, list[tuple[int, _Name]]] = defaultdict(list)
-        for user, seq, sender, recipient, content, own in database.execute(
-            "SELECT e.user, e.seq, m.sender, m.recipient, m.content, m.seq FROM mailbox_entries e"
+        numbers: dict[str, set[int]] = defaultdict(set)
+        columns = {row[1] for row in database.execute("PRAGMA table_info(mailbox_entries)")}
+        kind = "e.kind" if "kind" in columns else str(_MESSAGE)  # the first release had no others
+        for user, seq, what, sender, recipient, content, own in database.execute(
+            f"SELECT e.user, e.seq, {kind}, m.sender, m.recipient, m.content, m.seq"  # noqa: S608
+            " FROM mailbox_entries e"
             " LEFT JOIN messages m ON m.id = e.message_id ORDER BY e.user, e.seq"
         ):
+            numbers[user].add(seq)
+            if what != _MESSAGE:
+                continue  # a receipt, or what another device has read
             mailboxes[user].append((seq, _Name(sender, recipient, content)))
-            if recipient != user or own != seq:
+            # what its other devices have sent stands in a mailbox too
+            if sender != user and (recipient != user or own != seq):
                 self._gap(f"number {seq} in the mailbox of user {user} stands for no message of it")
         for user, head in database.execute("SELECT user, head FROM mailboxes"):
-            entries = mailboxes[user]
-            missing = set(range(1, head + 1)).symmetric_difference(seq for seq, _ in entries)
+            missing = set(range(1, head + 1)).symmetric_difference(numbers[user])
             for seq in sorted(missing):
                 self._gap(f"number {seq} is missing in the mailbox of user {user}, or too much")
-            self._judge_order([name for _, name in entries], "is in the mailbox")
+            self._judge_order([name for _, name in mailboxes[user]], "is in the mailbox")
         for (count,) in database.execute(
             "SELECT count(*) FROM messages m WHERE NOT EXISTS"
             " (SELECT 1 FROM mailbox_entries e WHERE e.message_id = m.id)"
@@ -339,6 +372,7 @@ class _Court:
             undecided=len(self._queued.keys() - self._accepted.keys() - self._failed.keys()),
             lost=len(self._lost),
             duplicated=self._repeats.total(),
+            redelivered=self._redelivered,
             out_of_order=len(self._disordered) + self._behind,
             behind_a_fence=self._behind,
             never_sent=len(self._never_sent),
@@ -349,6 +383,18 @@ class _Court:
         )
 
     # ------------------------------------------------------------ rules used twice
+
+    def _untold(self, log: _Log) -> list[_Name]:
+        """What it was given, without repeats that were told to be some."""
+        seen: set[_Name] = set()
+        names: list[_Name] = []
+        for name, _, told in log.received:
+            if told and name in seen:
+                self._redelivered += 1
+            else:
+                names.append(name)
+            seen.add(name)
+        return names
 
     def _judge_repeats(self, names: list[_Name], where: str) -> None:
         for name, count in Counter(names).items():

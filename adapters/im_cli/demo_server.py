@@ -55,7 +55,8 @@ class ServerProcess:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
-                env=_environment(self.secret),
+                # the secret shows in no list of processes
+                env=environment() | {"IM_SECRET": self.secret},
             )
         assert self._process.stdout is not None
         line = b""
@@ -117,10 +118,10 @@ class ServerProcess:
         return "\n".join(text.splitlines()[-12:]) or "(it said nothing)"
 
 
-def _environment(secret: str) -> dict[str, str]:
-    """Ours, so that the server finds what this process found, and the secret shows in no list."""
+def environment() -> dict[str, str]:
+    """Ours, so that a child finds what this process found."""
     roots = [Path(__file__).parent.parent, Path(str(im_proto.__file__)).parent.parent]
     path = [str(root) for root in dict.fromkeys(roots)]
     if "PYTHONPATH" in os.environ:
         path.append(os.environ["PYTHONPATH"])
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(path), "IM_SECRET": secret}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path)}

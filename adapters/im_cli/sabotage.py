@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from im_proto.client import incoming
-from im_proto.server import commit, hub, resume
+from im_proto.server import commit, hub, planning, resume
 from im_proto.server.records import PLAIN, CommitResult, Login, Submission
 
 #: Above every msgId that a client draws, which are microseconds since 1970.
@@ -36,14 +36,15 @@ def _dedupe() -> list[_Patch]:
     decide, look_at = desk.decide, incoming.Inbox.look_at
 
     def take_all(self: Any, new: Submission) -> CommitResult:
-        known = (new.sender, new.msg_id) in self._by_msg_id
+        draft = self._draft
+        known = draft.message((new.sender, new.msg_id)) is not None
         if not known or new.device == PLAIN:
             result: CommitResult = decide(self, new)
-        elif self._is_fenced(new.sender, new.device, new.generation):
+        elif draft.is_fenced(new.sender, new.device, new.generation):
             result = decide(self, new)
         else:
             # the store's own table knows a msgId once, so the copy gets another
-            result = self._accept(new, _MADE_IDS + self._at * 1000 + next(_made) % 1000)
+            result = self._accept(new, _MADE_IDS + draft.at * 1000 + next(_made) % 1000)
         return result
 
     def all_new(self: incoming.Inbox, *push: Any, **how: Any) -> incoming.Seen:
@@ -58,7 +59,7 @@ def _resume() -> list[_Patch]:
         self.epoch = epoch
         self._forget_numbers()
         self.received = None
-        self.handled = self.acked = 0
+        self.handled = self.pushed = self.acked = 0
 
     def at_the_head(login: Login, *_: object) -> resume.Start:
         return resume.Start(base=login.head, resume=None)
@@ -71,15 +72,13 @@ def _resume() -> list[_Patch]:
 
 
 def _fence() -> list[_Patch]:
-    desk: Any = commit._Desk
-
     def let_live(self: Any, asked: Any, login: Login) -> None:
         # the older session goes on beside the new one
         self._roster._devices.pop((asked.user, asked.device), None)
 
     return [
         (hub.Hub, "_replace", let_live),
-        (desk, "_is_fenced", lambda self, user, device, generation: False),
+        (planning.Draft, "is_fenced", lambda self, user, device, generation: False),
     ]
 
 

@@ -245,7 +245,7 @@ STUBS: Final[dict[str, Stub]] = {
     "IMClientConfig.heartbeat.interval": option("heartbeat", "interval"),
     "IMClientConfig.heartbeat.timeout": option("heartbeat", "timeout"),
     "IMClientConfig without reconnect, heartbeat": Stub(
-        "im_proto.config:_seconds", argument("default_ms", lambda _: 1)
+        "im_proto.config.client:_seconds", argument("default_ms", lambda _: 1)
     ),
     # types
     "ChatSendToOneRequest.toUserId": sent_with("to_user_id", 9),
@@ -299,7 +299,7 @@ STUBS: Final[dict[str, Stub]] = {
     "ReconnectManager, fixed": strategy("linear"),
     "ReconnectManager, linear": strategy("exponential"),
     "ReconnectManager, exponential": strategy("fixed"),
-    "SessionManager": Stub("im_proto.client.sessions:Sessions._keep", NOTHING),
+    "SessionManager": Stub("im_proto.client.session_cache:SessionCache.keep", NOTHING),
     "SimpleConnectionManager": Stub("im_proto.client.core:ClientCore._close", NOTHING),
     "typed": Stub("im_proto.config:ClientConfig.from_web", argument("more", lambda _: {})),
 }

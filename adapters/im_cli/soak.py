@@ -1,0 +1,260 @@
+"""`im soak`: clients and server are killed at named points, and nothing is lost.
+
+A real server process and two real applications that write to each other all the time. Round by
+round one of them, or a client and the server together, die at a point (`soak_points.py`), and are
+started again on the same files. At the end the applications say and hear what is left, and the
+verdict is audit.py's, from what they and the database have kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from .soak_plan import KINDS, PEOPLE, SERVER_NAME, Plan, Round
+from .soak_points import ANYWHERE, DEATHS, note_death
+from .soak_process import Child, SoakError
+from .soak_result import SoakOptions, SoakResult, judge
+
+__all__ = ["SoakOptions", "run_soak", "soak_command"]
+
+RESULT: Final = "result.json"
+#: A point that is not reached within so many seconds is none.
+_PATIENCE: Final = 30.0
+#: So much later than the first one the other one dies, wherever it is.
+_TOGETHER: Final = 0.3
+#: For what is left to be said and heard, in seconds.
+_END: Final = 60.0
+_STOP: Final = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far it is."""
+
+    #: rounds so far, and in all; seconds if that is what ends it
+    done: float
+    total: float
+    #: what happens now
+    news: str
+
+
+Report = Callable[[Progress], None]
+
+
+async def run_soak(options: SoakOptions, report: Report) -> SoakResult:
+    """Run it and judge it.
+
+    Raises:
+        SoakError: it could not be run: a directory that is not empty, a server that won't start.
+    """
+    started = time.monotonic()
+    with _directory(options.keep) as directory:
+        run = _Run(options, directory, report)
+        await run.go()
+        result = await asyncio.to_thread(judge, directory, options, run.rounds, run.trouble)
+        result.seconds = round(time.monotonic() - started, 1)
+        text = json.dumps(result.as_dict(), indent=2) + "\n"
+        (directory / RESULT).write_text(text, encoding="utf-8")
+    return result
+
+
+@contextlib.contextmanager
+def _directory(keep: Path | None) -> Iterator[Path]:
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix="im-soak-", ignore_cleanup_errors=True) as name:
+            yield Path(name)
+        return
+    try:
+        keep.mkdir(parents=True, exist_ok=True)
+        if any(keep.iterdir()):
+            raise SoakError(f"{keep} is not empty: name another directory for --keep")
+    except OSError as error:
+        raise SoakError(f"{keep}: {error.strerror}") from error
+    yield keep
+
+
+class _Run:
+    """One run, and what is known of it."""
+
+    def __init__(self, options: SoakOptions, directory: Path, report: Report) -> None:
+        self._options = options
+        self._directory = directory
+        self._report = report
+        self._plan = Plan(options.seed)
+        self._server = Child(SERVER_NAME, "im_cli.soak_server", directory, {"port": 0})
+        self._clients = [self._client(*person) for person in PEOPLE]
+        #: rounds that were lived through
+        self.rounds: Counter[str] = Counter(dict.fromkeys(KINDS, 0))
+        #: what is wrong without an audit
+        self.trouble: list[str] = []
+
+    def _client(self, name: str, user: int, mode: str) -> Child:
+        peers = [other for _, other, _ in PEOPLE if other != user]
+        given = {"user": user, "mode": mode, "peers": peers, "broken": self._options.broken}
+        return Child(name, "im_cli.soak_client", self._directory, given)
+
+    @property
+    def _all(self) -> list[Child]:
+        return [self._server, *self._clients]
+
+    async def go(self) -> None:
+        """Everything, up to the end of the last process."""
+        async with self._ends():
+            await self._start_server(None)
+            for each in self._clients:
+                each.given["port"] = self._server.given["port"]
+            for made in self._rounds():
+                if not await self._live_through(made):
+                    return
+                self.rounds[made.kind] += 1
+            await self._come_to_the_end()
+
+    @contextlib.asynccontextmanager
+    async def _ends(self) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            self._server.terminate()
+            for each in self._clients:
+                each.kill()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_STOP):
+                    if self._server.lives:
+                        await self._server.ended()
+            for each in self._all:
+                each.kill()
+                if each.lives:
+                    await each.ended()
+
+    def _rounds(self) -> Iterator[Round]:
+        minutes = self._options.minutes
+        if minutes is None:
+            kinds = [kind for kind in KINDS for _ in range(self._options.kills[kind])]
+            for done, kind in enumerate(kinds):
+                yield self._next(kind, done, len(kinds))
+            return
+        start = time.monotonic()
+        while (passed := time.monotonic() - start) < minutes * 60:
+            yield self._next(KINDS[self.rounds.total() % len(KINDS)], passed, minutes * 60)
+
+    def _next(self, kind: str, done: float, total: float) -> Round:
+        made = self._plan.round(kind)
+        deaths = ", ".join(f"{name} at {point}" for name, (point, _) in made.deaths.items())
+        self._report(Progress(done, total, f"round {self.rounds.total() + 1}: {deaths}"))
+        return made
+
+    # ------------------------------------------------------------ a round
+
+    async def _live_through(self, made: Round) -> bool:
+        """Arm, wait for the deaths; False if it can't go on."""
+        for each in self._all:
+            die = made.deaths.get(each.name)
+            if each.alive:
+                if die is not None:
+                    each.arm(die)
+            elif each is self._server:
+                await self._start_server(die)
+            else:
+                await each.start(die)
+        victims = {each for each in self._all if each.name in made.deaths}
+        first = await self._wait(victims, asyncio.FIRST_COMPLETED, _PATIENCE)
+        if not first:
+            points = ", ".join(f"{name} at {p} {n}" for name, (p, n) in made.deaths.items())
+            self.trouble.append(f"nothing died within {_PATIENCE:.0f} s: {points}")
+            return False
+        await self._wait(victims, asyncio.ALL_COMPLETED, _TOGETHER)
+        for each in victims:
+            if each.alive:
+                each.kill()
+                await each.ended()
+                note_death(self._directory / DEATHS, each.name, ANYWHERE)
+        return self._all_as_planned(made)
+
+    async def _wait(self, children: set[Child], until: str, seconds: float) -> bool:
+        """Wait for the ends of them; False if there was none in time."""
+        tasks = [asyncio.create_task(each.ended()) for each in children]
+        done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=until)
+        for task in tasks:
+            task.cancel()
+        return bool(done)
+
+    def _all_as_planned(self, made: Round) -> bool:
+        for each in self._all:
+            status = each.status
+            if each.name in made.deaths and status in _KILLED:
+                continue
+            if status is not None:
+                self.trouble.append(
+                    f"{each.name} has ended by itself, with status {status}:\n{each.last_words()}"
+                )
+        return not self.trouble
+
+    async def _start_server(self, die: tuple[str, int] | None) -> None:
+        await self._server.start(die)
+        self._server.given["port"] = await self._server.port()
+
+    # ------------------------------------------------------------ the end
+
+    async def _come_to_the_end(self) -> None:
+        self._report(Progress(1, 1, "nothing is killed any more; what is left is said and heard"))
+        if not self._server.alive:
+            await self._start_server(None)
+        for each in self._clients:
+            if not each.alive:
+                await each.start()
+            each.finish()
+        try:
+            async with asyncio.timeout(_END):
+                statuses = [await each.ended() for each in self._clients]
+        except TimeoutError:
+            self.trouble.append(f"not everything was heard within {_END:.0f} s")
+            return
+        for each, status in zip(self._clients, statuses, strict=True):
+            if status:
+                self.trouble.append(f"{each.name} ended with {status}:\n{each.last_words()}")
+
+
+_KILLED: Final = (-9, 1) if sys.platform == "win32" else (-signal.SIGKILL,)
+
+
+def soak_command(options: SoakOptions) -> int:
+    """Run it, show it, and return the exit code: 0 kept, 1 broken, 2 nothing proved."""
+    from . import soak_view
+
+    try:
+        with soak_view.Watching(options) as watching:
+            result = asyncio.run(_until_terminated(run_soak(options, watching.report)))
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return 130
+    except SoakError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    if options.json:
+        sys.stdout.write(json.dumps(result.as_dict()) + "\n")
+    else:
+        soak_view.show(result, options)
+    return result.exit_code
+
+
+async def _until_terminated(work: Any) -> SoakResult:
+    """SIGTERM ends it like Ctrl-C."""
+    loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
+    with contextlib.suppress(NotImplementedError):  # Windows
+        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        result: SoakResult = await task
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+    return result
