@@ -92,6 +92,7 @@ class ClientHarness(Harness[inp.Input]):
         self._data = None
         self._said = self.engine.state(START)
         self.model = ClientModel(self.config)
+        self.model.device_id = self.engine.device_id
 
     # ------------------------------------------------------------ one step
 
@@ -150,6 +151,8 @@ class ClientHarness(Harness[inp.Input]):
             return "" if event.request == self.token_request else "not what was asked"
         if isinstance(event, inp.HttpAnswered | inp.HttpFailed):
             return "" if event.request in self.http_requests else "not what was asked"
+        if isinstance(event, inp.JournalWritten | inp.JournalFailed):
+            return "of a journal that it has not"
         if isinstance(event, inp.TlsStarted) and self.link and self.link.tunnel != "tls":
             return "not what was asked"
         if isinstance(event, inp.MessageHandled | inp.MessageTaken):
@@ -206,6 +209,8 @@ class ClientHarness(Harness[inp.Input]):
             self.token_request = None
         elif isinstance(action, act.CallHttp):
             self.http_requests.add(action.request)
+        elif isinstance(action, act.WriteJournal):
+            raise AssertionError("it was given no journal")
         elif isinstance(action, act.CancelHttp):
             assert action.request in self.http_requests, "cancels what it did not ask for"
             self.http_requests.discard(action.request)

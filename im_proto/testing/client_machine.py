@@ -18,6 +18,8 @@ from ..wire import (
     HeartbeatResponse,
     Kick,
     Message,
+    ReadSync,
+    ReceiptPush,
     ServerLimits,
     SyncResponse,
     UserId,
@@ -129,7 +131,7 @@ class ClientEngineMachine(ClientHarness):
         )  # fmt: skip
         data = AuthData(
             device_id=asked.device_id,
-            capabilities=["seq", "batch"],
+            capabilities=["seq", "batch", "receipts", "typing", "presence"],
             epoch=w["epoch"],
             resume=None if resume is None else ("recovered" if recovered else "reset"),
             oldest=w["seq"] + 1 if resume is not None and not recovered else None,
@@ -193,13 +195,16 @@ class ClientEngineMachine(ClientHarness):
         self.do(inp.Cancel(ref=list(self.model.pending)[which % len(self.model.pending)]))
 
     @precondition(lambda self: self.model.unhandled)
-    @rule(which=st.integers(0, 20), how=st.sampled_from(["all", "one", "taken", "taken"]))
+    @rule(which=st.integers(0, 20), how=st.sampled_from(["all", "one", "taken", "taken", "fails"]))
     def the_application_handles(self, which: int, how: str) -> None:
-        """What it has received: all, one, or it begins with one."""
+        """What it has received: all, one, or it begins with one, or fails on it."""
         waiting = list(self.model.unhandled)
         one = waiting[which % len(waiting)]
         if how == "taken":
             self.do(inp.MessageTaken(delivery=one))
+            return
+        if how == "fails":
+            self.do(inp.MessageHandled(delivery=one, ok=False))
             return
         for delivery in waiting if how == "all" else [one]:
             self.do(inp.MessageHandled(delivery=delivery))
@@ -243,33 +248,54 @@ class ClientEngineMachine(ClientHarness):
 
     @precondition(lambda self: self.logged_in)
     @rule(
-        steps=st.lists(st.sampled_from([1, 1, 1, 1, 0, -1, 3, None]), min_size=1, max_size=4),
+        steps=st.lists(st.sampled_from([1, 1, 1, 0, 0, -1, 3, None]), min_size=2, max_size=5),
         from_user=st.sampled_from([2, 3, None]),
         twin=st.booleans(),
+        kinds=st.lists(
+            st.sampled_from(["message", "message", "receipt", "read", "copy", "own"]),
+            min_size=5,
+            max_size=5,
+        ),
         under_way=_under_way,
     )
     def the_server_pushes(
-        self, steps: list[int | None], from_user: UserId | None, twin: bool, under_way: int
+        self,
+        steps: list[int | None],
+        from_user: UserId | None,
+        twin: bool,
+        kinds: list[str],
+        under_way: int,
     ) -> None:
-        """The next messages of the mailbox, with repeats and holes; some without a number."""
+        """What is next in the mailbox, with repeats and holes; some without a number."""
         at = self.model.received or 0
-        pushes = []
-        for step in steps:
+        pushes: list[Message] = []
+        for step, kind in zip(steps, kinds, strict=False):
             at = max(at, 1 if step == 0 else at + (step or 0))
-            msg_id = at if step is not None and not twin else 7
-            pushes.append(
-                ChatRedirectToUser(
-                    content=f"m{msg_id}",
-                    from_user=from_user,
-                    msg_id=max(1, msg_id),
-                    seq=max(1, at) if step is not None else None,
-                )
-            )
+            msg_id = max(1, at if step is not None and not twin else 7)
+            seq = max(1, at) if step is not None else None
+            pushes.append(self._push(kind, seq, msg_id, from_user))
         if self.model.batch:
             self.say(*pushes, under_way=under_way)
             return
         for push in pushes:
             self.say(push, under_way=under_way)
+
+    def _push(self, kind: str, seq: int | None, msg_id: int, from_user: UserId | None) -> Message:
+        if kind == "receipt":
+            return ReceiptPush(msg_ids=[msg_id], user=2, status="delivered", seq=seq)
+        if kind == "read":
+            return ReadSync(from_user=2, msg_id=msg_id, seq=seq)
+        content = f"m{msg_id}"
+        if kind == "message":
+            return ChatRedirectToUser(content=content, from_user=from_user, msg_id=msg_id, seq=seq)
+        return ChatRedirectToUser(
+            content=content,
+            from_user=self.config.user_id,
+            to_user=2,
+            device_id=self.engine.device_id if kind == "own" else "another",
+            msg_id=msg_id,
+            seq=seq,
+        )
 
     @precondition(lambda self: self.logged_in)
     @rule(

@@ -20,11 +20,16 @@ from ..wire import (
     Incoming,
     Invocation,
     Outcome,
+    ReadSync,
+    ReceiptPush,
     SyncResponse,
+    Unknown,
     UserId,
     outcome,
 )
 
+#: What may stand in a mailbox.
+Push = ChatRedirectToUser | ReceiptPush | ReadSync | Unknown
 #: What a server that grants `batch` may send in one array.
 MAX_BATCH: Final = 1024
 
@@ -41,6 +46,13 @@ class Sent:
     sends: int = 0
     #: it has a new msgId after a conflict; None: perhaps
     renumbered: bool | None = False
+    #: it may expire while no transport ever had it
+    expires: bool = False
+
+    @property
+    def size(self) -> int:
+        """UTF-8 bytes of its content."""
+        return len(self.content.encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +61,7 @@ class Due:
 
     what: str
     ref: int = 0
-    push: ChatRedirectToUser | None = None
+    push: Push | None = None
     oldest: int = 0
     epoch: str | None = None
     must: bool = True
@@ -92,6 +104,8 @@ class Heard:
         self._reset: Due | None = None
         self._asked_early = False
         self._must_end = ""
+        #: the engine's name at the server
+        self.device_id = ""
 
     def heard(self, said: str | int) -> None:
         """A whole text of the server came in, or (an int) its close with that code."""
@@ -176,7 +190,7 @@ class Heard:
         return None
 
     def _due(self, message: Incoming) -> Due | None:
-        if isinstance(message, ChatRedirectToUser):
+        if isinstance(message, Push):
             return self._pushed(message)
         if isinstance(message, AuthResponse):
             return self._auth(message)
@@ -213,7 +227,14 @@ class Heard:
         # whether a server error is the last one, or the link's end, is the engine's to count
         return Due("failed", ref=ref, must=kind is not Outcome.SERVER_ERROR)
 
-    def _pushed(self, push: ChatRedirectToUser) -> Due | None:
+    def own_copy(self, push: Push) -> bool:
+        """Has a device of this user sent it, to somebody else?"""
+        me = self._config.user_id
+        if not isinstance(push, ChatRedirectToUser) or push.seq is None:
+            return False
+        return push.from_user == me and push.to_user not in (None, me)
+
+    def _pushed(self, push: Push) -> Due | None:
         if self.numbered and push.seq is not None:
             if self.received is not None:
                 if push.seq <= self.received:
@@ -223,6 +244,10 @@ class Heard:
                         return None
                     return Due("hole", push=push, oldest=push.seq, must=False)
             self.received = push.seq
+        if not isinstance(push, ChatRedirectToUser):
+            return Due("told", push=push)
+        if self.own_copy(push):
+            return None if push.device_id == self.device_id else Due("told", push=push)
         if push.from_user is not None and push.msg_id is not None:
             pair = (push.from_user, push.msg_id)
             if self._known.get(pair) == push.content:

@@ -1,12 +1,53 @@
-"""A store in dictionaries: what it decides, it decides with `plan_commit`, as every store."""
+"""A store in dictionaries: what it decides, it decides with the functions that every store uses."""
 
 from __future__ import annotations
 
-from ..server.actions import StoreCommit, StoreLogin, StoreRead
-from ..server.commit import Device, DeviceKey, Identity, Mailbox, Message, Snapshot, plan_commit
-from ..server.inputs import Committed, LoginStored, ReadDone
-from ..server.records import PLAIN, Login, MailboxEntry
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from ..server.actions import (
+    StoreAction,
+    StoreCall,
+    StoreCommit,
+    StoreLogin,
+    StorePeers,
+    StoreRead,
+    StoreRetain,
+    StoreSeen,
+    StoreStatus,
+)
+from ..server.commit import (
+    Awaiting,
+    BookSession,
+    Device,
+    DeviceKey,
+    Identity,
+    Mailbox,
+    Message,
+    NewEntry,
+    Plan,
+    Snapshot,
+    Wanted,
+    plan_commit,
+    wanted,
+)
+from ..server.inputs import (
+    CallDone,
+    Committed,
+    LoginStored,
+    PeersFound,
+    ReadDone,
+    Retained,
+    StatusFound,
+    StoreInput,
+)
+from ..server.records import PLAIN, Entry, Login, MailboxEntry
+from ..server.retention import Held, plan_release
+from ..server.session_rules import read_by
+from ..server.sessions import answer, peers
+from ..server.status import status_items
 from ..wire import UserId
+from .memory_view import MemoryView, identity
 
 
 class MemoryStore:
@@ -18,59 +59,61 @@ class MemoryStore:
 
     def __init__(self, epoch: str = "e0") -> None:
         self._epoch = epoch
+        #: what is held, in the order of acceptance
         self.messages: list[Message] = []
+        #: by id; none is ever let go
+        self.sessions: dict[int, BookSession] = {}
         #: by (sender, either of its ids)
         self._by_identity: dict[Identity, list[Message]] = {}
         self._mailboxes: dict[UserId, Mailbox] = {}
         #: what each mailbox still holds, and the seq of the first
-        self._entries: dict[UserId, list[Message]] = {}
+        self._entries: dict[UserId, list[NewEntry]] = {}
         self._oldest: dict[UserId, int] = {}
         self._devices: dict[DeviceKey, Device] = {}
+        self._last_seen: dict[UserId, int | None] = {}
+
+    def carry_out(self, action: StoreAction) -> StoreInput | None:
+        """Do what is asked for, at once; None where no answer is needed."""
+        answered: StoreInput | None = _CARRY_OUT[type(action)](self, action)
+        return answered
 
     def commit(self, action: StoreCommit) -> Committed:
         """Write a batch."""
-        recipients = {s.to_user for s in action.submissions}
-        snapshot = Snapshot(
-            devices=self._devices,
-            earlier=[
-                message
-                for s in action.submissions
-                for message in self._by_identity.get((s.sender, s.msg_id), ())
-            ],
-            mailboxes={user: self._mailbox(user) for user in recipients},
-            highest_msg_id=lambda user: max(
-                (m.msg_id for m in self.messages if m.sender == user), default=0
-            ),
+        snapshot = self._look_up(wanted(action.submissions, action.cursors, action.reads))
+        plan = plan_commit(
+            action.submissions,
+            action.cursors,
+            snapshot,
+            action.at,
+            reads=action.reads,
+            session_lifetime=action.session_lifetime,
         )
-        plan = plan_commit(action.submissions, action.cursors, snapshot, action.at)
-        self._mailboxes.update(plan.mailboxes)
-        self._devices.update(plan.devices)
-        for message in plan.messages:
-            self.messages.append(message)
-            for msg_id in {message.msg_id, message.client_msg_id}:
-                self._by_identity.setdefault((message.sender, msg_id), []).append(message)
-            self._entries.setdefault(message.to_user, []).append(message)
-        return Committed(request=action.request, results=plan.results)
+        self._write(plan)
+        return Committed(
+            request=action.request,
+            results=plan.results,
+            marks=plan.marks,
+            heads=plan.heads,
+            acquainted=plan.acquainted,
+        )
 
     def login(self, action: StoreLogin) -> LoginStored:
         """Start a new generation of a device."""
         key = (action.user, action.device)
-        known = self._devices.get(key)
-        generation = 0 if action.device == PLAIN else (known.generation if known else 0) + 1
-        cursor = known.cursor if known else None
-        last = known.last_msg_id if known else 0
+        known = self._devices.get(key) or Device(generation=0, cursor=None, last_msg_id=0)
         if action.device != PLAIN:
-            self._devices[key] = Device(generation, cursor, last)
+            known = known._replace(generation=known.generation + 1)
+            self._devices[key] = known
         mailbox = self._mailbox(action.user)
         entry = None
         oldest = self.oldest(action.user)
         if action.resume_seq is not None and oldest <= action.resume_seq <= mailbox.head:
-            at = self._entries[action.user][action.resume_seq - oldest]
-            entry = (at.sender, at.msg_id)
+            at = self.entries(action.user)[action.resume_seq - oldest]
+            entry = (at.from_user, at.msg_id) if isinstance(at, MailboxEntry) else None
         login = Login(
-            generation=generation,
-            last_msg_id=last,
-            cursor=cursor,
+            generation=known.generation,
+            last_msg_id=known.last_msg_id,
+            cursor=known.cursor,
             epoch=mailbox.epoch,
             head=mailbox.head,
             oldest=oldest,
@@ -82,21 +125,75 @@ class MemoryStore:
         """Read a piece of a mailbox."""
         held = self._entries.get(action.user, [])
         first = max(0, action.after + 1 - self.oldest(action.user))
-        entries = tuple(
-            MailboxEntry(
-                seq=m.seq,
-                from_user=m.sender,
-                to_user=m.to_user,
-                msg_id=m.msg_id,
-                content=m.content,
-                message_type=m.message_type,
-                session_id=m.session_id,
-                timestamp=m.timestamp,
-            )
-            for m in held[first : first + action.limit]
-        )
         return ReadDone(
-            request=action.request, entries=entries, head=self._mailbox(action.user).head
+            request=action.request,
+            entries=tuple(_entry(new) for new in held[first : first + action.limit]),
+            head=self._mailbox(action.user).head,
+        )
+
+    def status(self, action: StoreStatus) -> StatusFound:
+        """Look up what became of messages."""
+        found = list(self._found((action.user, msg_id) for msg_id in action.msg_ids))
+        items = status_items(
+            action,
+            self._devices.get((action.user, action.device)),
+            found,
+            {m.to_user: self._mailbox(m.to_user).delivered for m in found},
+            self.sessions,
+        )
+        return StatusFound(request=action.request, items=items)
+
+    def call(self, action: StoreCall) -> CallDone:
+        """Carry out a call about sessions."""
+        outcome = answer(
+            action.call,
+            action.user,
+            MemoryView(self.messages, self.sessions, self._mailboxes),
+            at=action.at,
+            lifetime=action.session_lifetime,
+        )
+        self.sessions.update((session.id, session) for session in outcome.sessions)
+        return CallDone(
+            request=action.request,
+            code=outcome.code,
+            data=outcome.data,
+            text=outcome.text,
+            acquainted=outcome.acquainted,
+        )
+
+    def peers(self, action: StorePeers) -> PeersFound:
+        """Look up who shares an active session with a user."""
+        found = peers(action.user, self.sessions.values(), action.at)
+        return PeersFound(
+            request=action.request, peers=tuple((peer, self._last_seen.get(peer)) for peer in found)
+        )
+
+    def seen(self, action: StoreSeen) -> None:
+        """Note when a user was here last."""
+        self._last_seen[action.user] = action.at
+
+    def retain(self, action: StoreRetain) -> Retained:
+        """Let go what is too old."""
+        held = [self._held(user, action.entries_before) for user in self._entries]
+        release = plan_release(held, action.keep, action.limit)
+        for user, oldest in release.oldest.items():
+            self.trim(user, oldest)
+        referred = {
+            identity(new.what)
+            for entries in self._entries.values()
+            for new in entries
+            if isinstance(new.what, Message)
+        }
+        loose = [
+            message
+            for message in self.messages
+            if message.timestamp < action.messages_before and identity(message) not in referred
+        ]
+        self._forget(loose[: release.room])
+        return Retained(
+            request=action.request,
+            oldest=tuple(release.oldest.items()),
+            more=release.more or len(loose) > release.room,
         )
 
     # ------------------------------------------------------------ what happens to a disk
@@ -105,9 +202,9 @@ class MemoryStore:
         """The oldest seq that a mailbox still holds; its head + 1 if it holds none."""
         return self._oldest.get(user, 1)
 
-    def entries(self, user: UserId) -> list[Message]:
+    def entries(self, user: UserId) -> list[Entry]:
         """What a mailbox still holds, in order."""
-        return self._entries.get(user, [])
+        return [_entry(new) for new in self._entries.get(user, [])]
 
     def trim(self, user: UserId, oldest: int) -> None:
         """Retention: the mailbox holds nothing below `oldest` any more."""
@@ -118,7 +215,137 @@ class MemoryStore:
 
     def renew(self, user: UserId, epoch: str) -> None:
         """The mailbox was moved or restored: what clients knew of its numbers is void."""
-        self._mailboxes[user] = Mailbox(epoch, self._mailbox(user).head)
+        self._mailboxes[user] = self._mailbox(user)._replace(epoch=epoch)
+
+    # ------------------------------------------------------------ a commit
+
+    def _look_up(self, asked: Wanted) -> Snapshot:
+        earlier = [
+            m
+            for m in self._found(asked.identities | asked.plain)
+            if identity(m) in asked.identities
+            or (m.device == PLAIN and (m.sender, m.client_msg_id) in asked.plain)
+        ]
+        undelivered = [
+            _awaiting(new.what)
+            for user, upto in asked.acked.items()
+            for new in self._between(user, self._mailbox(user).delivered, upto)
+            if isinstance(new.what, Message)
+            and new.what.wants_receipt
+            and new.what.to_user == user
+        ]
+        users = asked.mailboxes.union(message.sender for message in undelivered)
+        ids = asked.session_ids.union(
+            {message.session_id for message in earlier},
+            {message.session_id for message in undelivered},
+        )
+        return Snapshot(
+            devices={key: self._devices[key] for key in asked.devices if key in self._devices},
+            others={
+                (user, device)
+                for user, device in asked.others
+                if any(u == user and d not in (PLAIN, device) for u, d in self._devices)
+            },
+            earlier=earlier,
+            undelivered=undelivered,
+            unread=[message for reading in asked.read for message in self._unread(*reading)],
+            mailboxes={user: self._mailbox(user) for user in users},
+            sessions=[
+                session
+                for session in self.sessions.values()
+                if session.id in ids or (session.buyer, session.seller) in asked.chats
+            ],
+            highest_msg_id=lambda user: max(
+                (m.msg_id for m in self.messages if m.sender == user), default=0
+            ),
+            highest_session_id=lambda: max(self.sessions, default=0),
+        )
+
+    def _unread(self, reader: UserId, sender: UserId, msg_id: int) -> Iterator[Awaiting]:
+        for upto in self._found([(sender, msg_id)]):
+            if upto.msg_id == msg_id and upto.to_user == reader:
+                above = read_by(self.sessions[upto.session_id], reader)
+                yield from (
+                    _awaiting(m)
+                    for m in self.messages
+                    if m.wants_receipt
+                    and (m.session_id, m.to_user) == (upto.session_id, reader)
+                    and above < m.seq <= upto.seq
+                )
+
+    def _write(self, plan: Plan) -> None:
+        self._mailboxes.update(plan.mailboxes)
+        self._devices.update(plan.devices)
+        self.sessions.update(plan.sessions)
+        for message in plan.messages:
+            self.messages.append(message)
+            for msg_id in {message.msg_id, message.client_msg_id}:
+                self._by_identity.setdefault((message.sender, msg_id), []).append(message)
+        for new in plan.entries:
+            self._entries.setdefault(new.user, []).append(new)
+
+    # ------------------------------------------------------------ small things
 
     def _mailbox(self, user: UserId) -> Mailbox:
         return self._mailboxes.get(user) or Mailbox(self._epoch, 0)
+
+    def _between(self, user: UserId, above: int, upto: int) -> Sequence[NewEntry]:
+        oldest = self.oldest(user)
+        return self._entries.get(user, [])[max(0, above + 1 - oldest) : max(0, upto + 1 - oldest)]
+
+    def _found(self, identities: Iterable[Identity]) -> Iterator[Message]:
+        for one in identities:
+            yield from self._by_identity.get(one, ())
+
+    def _held(self, user: UserId, entries_before: int | None) -> Held:
+        oldest, head = self.oldest(user), self._mailbox(user).head
+        young = oldest
+        if entries_before is not None:
+            fresh = (new.seq for new in self._entries[user] if new.at >= entries_before)
+            young = next(fresh, head + 1)
+        return Held(user=user, oldest=oldest, head=head, young=young)
+
+    def _forget(self, messages: Sequence[Message]) -> None:
+        gone = {identity(message) for message in messages}
+        self.messages = [m for m in self.messages if identity(m) not in gone]
+        for message in messages:
+            for msg_id in {message.msg_id, message.client_msg_id}:
+                self._by_identity[message.sender, msg_id].remove(message)
+            key = (message.sender, message.device)
+            device = self._devices[key]
+            self._devices[key] = device._replace(
+                forgotten=max(device.forgotten, message.client_msg_id)
+            )
+
+
+def _awaiting(m: Message) -> Awaiting:
+    return Awaiting(m.sender, m.msg_id, m.to_user, m.session_id, m.seq)
+
+
+def _entry(new: NewEntry) -> Entry:
+    if not isinstance(new.what, Message):
+        return new.what
+    m = new.what
+    return MailboxEntry(
+        seq=new.seq,
+        from_user=m.sender,
+        to_user=m.to_user,
+        msg_id=m.msg_id,
+        content=m.content,
+        message_type=m.message_type,
+        session_id=m.session_id,
+        timestamp=m.timestamp,
+        device=m.device,
+    )
+
+
+_CARRY_OUT: Final[dict[type, Callable[[MemoryStore, Any], StoreInput | None]]] = {
+    StoreCommit: MemoryStore.commit,
+    StoreLogin: MemoryStore.login,
+    StoreRead: MemoryStore.read,
+    StoreStatus: MemoryStore.status,
+    StoreCall: MemoryStore.call,
+    StorePeers: MemoryStore.peers,
+    StoreSeen: MemoryStore.seen,
+    StoreRetain: MemoryStore.retain,
+}

@@ -14,6 +14,7 @@ from ..machines import SERVER_CONNECTION
 from ..server import Gateway
 from ..server import actions as act
 from ..server import inputs as inp
+from ..server.hub import HubTimer
 from ..wire import BadFrame, Invocation, Message
 from .harness import START, WALL, Harness
 from .memory import MemoryStore
@@ -23,20 +24,14 @@ from .strategies import server_configs
 
 #: The most envelopes that any peer of ours takes at once.
 PEER_BATCH: Final = 3
-_StoreAction = act.StoreCommit | act.StoreLogin | act.StoreRead
+DEDUPE_SECONDS: Final = 7 * 86_400.0
 
 
 class Store(Protocol):
-    """What `ServerEngineMachine` needs of a store: the three actions of a hub, each answered."""
+    """What `ServerEngineMachine` needs of a store."""
 
-    def commit(self, action: act.StoreCommit) -> inp.Committed:
-        """Write a batch, all of it or nothing."""
-
-    def login(self, action: act.StoreLogin) -> inp.LoginStored:
-        """Start a new generation of a device."""
-
-    def read(self, action: act.StoreRead) -> inp.ReadDone:
-        """Read a piece of a mailbox."""
+    def carry_out(self, action: act.StoreAction) -> inp.StoreInput | None:
+        """Do what the hub wants; None where no answer is needed."""
 
 
 class ServerHarness(Harness[inp.Input]):
@@ -53,14 +48,15 @@ class ServerHarness(Harness[inp.Input]):
         #: tokens that wait for the authenticator
         self.tokens: deque[act.Authenticate] = deque()
         #: what the store was asked and has not answered
-        self.requests: deque[_StoreAction] = deque()
+        self.requests: deque[act.StoreAction] = deque()
         self.drained = False
 
     # ------------------------------------------------------------ hooks
 
     def make_config(self) -> ServerConfig:
-        """The configuration of this run; by default any. `self.draw(strategy)` works here."""
-        return self.draw(server_configs())
+        """The configuration of this run; by default any, but that no message is forgotten while
+        the run lasts. `self.draw(strategy)` works here."""
+        return self.draw(server_configs(dedupe_seconds=DEDUPE_SECONDS))
 
     def make_store(self) -> Store:
         """The store of this run, empty; `self.draw(strategy)` works here."""
@@ -97,8 +93,11 @@ class ServerHarness(Harness[inp.Input]):
         self.gateway = Gateway(self.config, now=START, wall=WALL, strict=True)
 
     def the_authenticator_answers_well(self) -> None:
-        """It knows every token."""
+        """It knows every token that is a number."""
         asked = self.tokens.popleft()
+        if not asked.token.isdecimal():
+            self.do(inp.TokenRefused(connection=asked.connection, code=40101, reason="no"))
+            return
         user = int(asked.token)
         roles = frozenset({"broadcast"}) if user == 3 else frozenset[str]()
         self.do(inp.TokenVerified(connection=asked.connection, user=user, roles=roles))
@@ -106,13 +105,9 @@ class ServerHarness(Harness[inp.Input]):
     def _answer_store(self, count: int) -> None:
         for _ in range(count):
             if self.requests:
-                action = self.requests.popleft()
-                if isinstance(action, act.StoreCommit):
-                    self.do(self.store.commit(action))
-                elif isinstance(action, act.StoreLogin):
-                    self.do(self.store.login(action))
-                else:
-                    self.do(self.store.read(action))
+                answer = self.store.carry_out(self.requests.popleft())
+                if answer is not None:
+                    self.do(answer)
 
     # ------------------------------------------------------------ one step
 
@@ -164,6 +159,8 @@ class ServerHarness(Harness[inp.Input]):
             model.session(event.connection).blocked = isinstance(event, inp.WriteBlocked)
         elif isinstance(event, inp.Committed):
             model.committed(event)
+        elif isinstance(event, inp.Retained):
+            model.retained(event)
         elif isinstance(event, inp.StoreFailed):
             if model.committing is not None and model.committing.request == event.request:
                 model.failed()
@@ -189,13 +186,13 @@ class ServerHarness(Harness[inp.Input]):
         if isinstance(action, act.StoreCommit):
             model.asked_to_commit(action)
             self.requests.append(action)
-        elif isinstance(action, act.StoreLogin | act.StoreRead):
+        elif isinstance(action, act.StoreAction):
             self.requests.append(action)
         elif isinstance(action, act.Drained):
             assert model.draining and not self.drained and not self.gateway.engines
             self.drained = True
         else:
-            assert not isinstance(action, act.EngineFailed), action
+            assert not isinstance(action, act.EngineFailed | act.SiteAction), action
             peer = self.peers[action.connection]
             # its own close, and then the end, may still follow
             assert not peer.ended or isinstance(action, act.AbortTransport), f"{action}: it is gone"
@@ -251,12 +248,20 @@ class ServerHarness(Harness[inp.Input]):
         for peer in self.peers.values():
             self.do(inp.ConnectionLost(connection=peer.connection))
         for _ in range(100):
-            self._answer_store(len(self.requests))
-            at = self.gateway.next_deadline()
-            if at is None:
+            if not self._waits():
                 break
-            self.now = max(self._latest, at)
+            self._answer_store(len(self.requests))
+            # not from one look at what is too old to the next, which may be a moment
+            self.now = max(self._latest + 60.0, self.gateway.next_deadline() or 0.0)
             self.do(inp.TimePassed())
+        self._answer_store(len(self.requests))
         assert not self.gateway.engines, "a connection is kept after its end"
         assert self.gateway.online() == {}, "somebody is online who has left"
-        assert self.gateway.next_deadline() is None, "still waits for something"
+        assert not self._waits(), (
+            f"still waits for something: {self.gateway.hub.deadlines()}, {self.requests}"
+        )
+
+    def _waits(self) -> bool:
+        """Is anything awaited but the next look at what is too old, which goes on for ever?"""
+        hub = any(timer is not HubTimer.RETAIN for timer, _ in self.gateway.hub.deadlines())
+        return hub or bool(self.gateway.engines or self.requests)

@@ -8,15 +8,20 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from ..server import inputs as inp
+from ..server.login import CAPABILITIES
 from ..wire import (
     AuthRequest,
     ChatAck,
+    ChatReadReceipt,
     ChatSendToAll,
     ChatSendToOne,
     ClientLimits,
     HeartbeatRequest,
+    MessageStatusRequest,
     ResumeFrom,
+    SessionRequest,
     SyncRequest,
+    Typing,
     UserId,
 )
 from .peers import FarClient
@@ -28,6 +33,14 @@ __all__ = ["ServerEngineMachine", "Store"]
 
 _peer: Final = st.integers(0, 7)
 _users: Final = st.sampled_from([1, 1, 1, 2, 3])
+_CALLS: Final[list[tuple[str, dict[str, Any]]]] = [
+    ("startChat", {"bookId": 7, "buyerId": 1, "sellerId": 2}),
+    ("create", {"bookId": 7, "buyerId": 1, "sellerId": 2}),
+    ("getCurrent", {"userId": 1}),
+    ("history", {"peerId": 2}),
+    ("get", {"sessionId": 1}),
+    ("nonsense", {}),
+]
 _under_way: Final = st.sampled_from([0, 0, 0, 0, 1, 7])
 
 
@@ -39,7 +52,7 @@ class ServerEngineMachine(ServerHarness):
 
         class MyStoreMachine(ServerEngineMachine):
             def make_store(self):
-                return MyStore()                 # commit(), login(), read(): see `Store`
+                return MyStore()                 # carry_out(): see `Store`
 
         TestMyStore = MyStoreMachine.TestCase    # for pytest and unittest
 
@@ -92,7 +105,7 @@ class ServerEngineMachine(ServerHarness):
             return
         more: dict[str, Any] = {}
         if device is not None:
-            more = {"device_id": device, "capabilities": ["seq", "batch"] if numbered else []}
+            more = {"device_id": device, "capabilities": list(CAPABILITIES) if numbered else []}
             more["limits"] = ClientLimits(batch=PEER_BATCH, frame_bytes=4096)
             if resume is not None:
                 more["resume"] = ResumeFrom(epoch="e0", seq=resume)
@@ -188,7 +201,7 @@ class ServerEngineMachine(ServerHarness):
     @precondition(lambda self: self.peers)
     @rule(
         which=_peer,
-        what=st.sampled_from(["ack", "ack", "ack", "ahead", "sync", "sync", "heartbeat", "pong"]),
+        what=st.sampled_from(["ack"] * 3 + ["ahead", "sync", "sync", "heartbeat", "pong", "auth"]),
         back=st.integers(0, 2),
     )
     def a_client_says(self, which: int, what: str, back: int) -> None:
@@ -209,8 +222,33 @@ class ServerEngineMachine(ServerHarness):
             self.say(peer, ChatAck(seq=at + 1 + back))
         elif what == "sync":
             self.say(peer, SyncRequest(after=at))
+        elif what == "auth":
+            self.say(peer, AuthRequest(access_token=str(session.user or 1)))
         else:
             self.say(peer, HeartbeatRequest())
+
+    @precondition(lambda self: self.peers)
+    @rule(
+        which=_peer,
+        what=st.sampled_from(["read", "read", "status", "typing", "call"]),
+        user=_users,
+        back=st.integers(0, 5),
+    )
+    def a_client_uses_an_extension(self, which: int, what: str, user: UserId, back: int) -> None:
+        """It has read something, asks what became of a message, types, makes a call."""
+        peer = self.some(which)
+        if peer is None:
+            return
+        msg_id = max(1, self._msg_ids - back)
+        if what == "read":
+            self.say(peer, ChatReadReceipt(msg_id=msg_id, from_user=user))
+        elif what == "status":
+            self.say(peer, MessageStatusRequest(msg_ids=[msg_id]))
+        elif what == "typing":
+            self.say(peer, Typing(to_user=user, active=back > 2))
+        else:
+            op, params = _CALLS[back]
+            self.say(peer, SessionRequest(id=f"c{back}", op=op, params=params))
 
     @precondition(lambda self: self.peers)
     @rule(which=_peer, text=frames(client_messages, batch=3) | garbage_frames)
@@ -284,7 +322,7 @@ class ServerEngineMachine(ServerHarness):
     def anything_stale_happens(self, event: inp.Input) -> None:
         """Any input at all, of a connection that is long gone or a request that nobody made."""
         connection: int | None = getattr(event, "connection", None)
-        if isinstance(event, inp.ConnectionMade | inp.Shutdown):
+        if isinstance(event, inp.ConnectionMade | inp.Shutdown | inp.SiteInput):
             return
         if connection in self.peers and not self.peers[connection].ended:
             return

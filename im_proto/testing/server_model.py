@@ -11,20 +11,30 @@ from dataclasses import dataclass, field
 
 from ..config import ServerConfig
 from ..server.actions import StoreCommit
-from ..server.inputs import Committed
+from ..server.inputs import Committed, Retained
 from ..server.records import PLAIN, Conflicting, Fenced, Stored, Submission
 from ..wire import (
     AuthRequest,
     AuthResponse,
     ChatAck,
+    ChatReadReceipt,
+    ChatReadReceiptResponse,
     ChatRedirectToUser,
     ChatSendResponse,
     ChatSendToAll,
     ChatSendToOne,
     Message,
+    MessageStatusRequest,
+    MessageStatusResponse,
     Outcome,
+    Presence,
+    ReadSync,
+    ReceiptPush,
+    SessionRequest,
+    SessionResponse,
     SyncRequest,
     SyncResponse,
+    TypingPush,
     UserId,
     outcome,
 )
@@ -38,7 +48,10 @@ class Session:
         user: who logs in, once the authenticator has said so.
         asked: its AUTH_REQUEST.
         online: it was told that it is logged in, and its link has not ended.
+        granted: the capabilities that it may use.
         owed: by msgId, how many answers it waits for.
+        reads, questions: the same of its read marks, and of its calls by their ids.
+        statuses: what it has asked about, and was not told, the first first.
         sent: pushed up to this seq; None: a plain peer that was not pushed anything yet.
         acked: acknowledged up to this seq.
     """
@@ -48,13 +61,27 @@ class Session:
     asked: AuthRequest | None = None
     online: bool = False
     blocked: bool = False
-    numbered: bool = False
-    batch: bool = False
+    granted: frozenset[str] = frozenset()
     owed: Counter[int] = field(default_factory=Counter)
+    reads: Counter[int] = field(default_factory=Counter)
+    questions: Counter[str] = field(default_factory=Counter)
+    statuses: list[tuple[int, ...]] = field(default_factory=list)
+    #: AUTH_REQUESTs on the live connection that are not answered
+    refreshes: int = 0
     sent: int | None = None
     acked: int = 0
     #: SYNC_REQUESTs that are not answered
     syncs: list[int] = field(default_factory=list)
+
+    @property
+    def numbered(self) -> bool:
+        """It sees the numbers of its mailbox."""
+        return "seq" in self.granted
+
+    @property
+    def batch(self) -> bool:
+        """It takes several messages in one frame."""
+        return "batch" in self.granted
 
     @property
     def device(self) -> str:
@@ -68,7 +95,10 @@ class ServerModel:
 
     Attributes:
         sessions: by connection.
-        mailboxes: by user, every message that was committed to it, in the order of their seq.
+        mailboxes: by user and seq, every message that was committed to it. What stands between is
+            receipts, read marks and copies of what the user has sent.
+        heads: by user, the newest seq of its mailbox.
+        oldest: by user, the oldest seq that is certainly still held.
         committing: the one commit that is under way.
         cursors: by (user, device), what is known to have been handled.
         draining: the server goes down.
@@ -77,13 +107,17 @@ class ServerModel:
     def __init__(self, config: ServerConfig) -> None:
         self._config = config
         self.sessions: dict[int, Session] = {}
-        self.mailboxes: dict[UserId, list[Submission]] = {}
+        self.mailboxes: dict[UserId, dict[int, Submission]] = {}
+        self.heads: dict[UserId, int] = {}
+        self.oldest: dict[UserId, int] = {}
         self.committing: StoreCommit | None = None
         self.cursors: dict[tuple[UserId, str], int] = {}
         self.draining = False
         #: (user, msgId) of what is in a mailbox; and (user, device, msgId)
         self._accepted: set[tuple[UserId, int]] = set()
         self._stored: set[tuple[UserId, str, int]] = set()
+        #: (sender, recipient, content)
+        self._contents: set[tuple[UserId, UserId, str]] = set()
         self._broadcasts: set[tuple[UserId, int, str]] = set()
         #: what came in and is in no commit yet, in order
         self._queue: deque[tuple[UserId | None, str, int, UserId, str]] = deque()
@@ -101,6 +135,8 @@ class ServerModel:
         session = self.session(connection)
         if isinstance(message, AuthRequest):
             session.asked = session.asked or message
+            if session.online and not self.draining:
+                session.refreshes += 1
         elif not session.online or self.draining:
             return
         elif isinstance(message, ChatSendToOne):
@@ -118,6 +154,12 @@ class ServerModel:
                 self._move(session, message.seq)
         elif isinstance(message, SyncRequest) and session.numbered:
             session.syncs.append(message.after)
+        elif isinstance(message, ChatReadReceipt):
+            session.reads[message.msg_id] += 1
+        elif isinstance(message, MessageStatusRequest) and "status" in session.granted:
+            session.statuses.append(tuple(message.msg_ids))
+        elif isinstance(message, SessionRequest) and "sessions" in session.granted:
+            session.questions[message.id] += 1
 
     def _move(self, session: Session, seq: int) -> None:
         if session.user is not None:
@@ -159,16 +201,23 @@ class ServerModel:
             if isinstance(result, Stored):
                 assert device not in conflicts, f"the store let {submission} overtake a conflict"
                 self._accepted.add((submission.sender, submission.msg_id))
-                mailbox = self.mailboxes.setdefault(submission.to_user, [])
+                mailbox = self.mailboxes.setdefault(submission.to_user, {})
                 if not result.repeat:
-                    assert result.seq == len(mailbox) + 1, "the mailbox has a hole"
-                    mailbox.append(submission)
+                    known = max(self.heads.get(submission.to_user, 0), *mailbox, 0)
+                    assert result.seq > known, "the mailbox has a number twice"
+                    mailbox[result.seq] = submission
+                    self._contents.add((submission.sender, submission.to_user, submission.content))
                     identity = (submission.sender, submission.device, submission.msg_id)
                     again = submission.device != PLAIN and identity in self._stored
                     assert not again, f"the store took {identity} twice"
                     self._stored.add(identity)
             elif isinstance(result, Conflicting):
                 conflicts.add(device)
+        for user, head in done.heads:
+            assert head > self.heads.get(user, 0), f"the mailbox of {user} did not grow"
+            self.heads[user] = head
+        for user, mailbox in self.mailboxes.items():
+            assert max(mailbox, default=0) <= self.heads.get(user, 0), "the mailbox has a hole"
         # what is behind a conflict is sent again after the next log-in
         self._queue = deque(sent for sent in self._queue if sent[:2] not in conflicts)
         self._to_end = [
@@ -176,6 +225,10 @@ class ServerModel:
             for session in self.sessions.values()
             if session.online and (session.user, session.device) in conflicts
         ]
+
+    def retained(self, done: Retained) -> None:
+        """The store has let go of some."""
+        self.oldest.update(done.oldest)
 
     def failed(self) -> None:
         """The store could not write it; nothing of it was kept."""
@@ -190,9 +243,22 @@ class ServerModel:
             self._answered_login(session, message)
         elif isinstance(message, ChatSendResponse):
             self._answered(session, message)
-        elif isinstance(message, ChatRedirectToUser):
+        elif isinstance(message, ChatRedirectToUser | ReceiptPush | ReadSync):
             assert session.online, "pushed to a connection that is not logged in"
-            self._pushed(session, message)
+            if isinstance(message, ChatRedirectToUser) and message.to_user is None:
+                self._pushed(session, message)
+            else:
+                self._told_of_the_rest(session, message)
+        elif isinstance(message, ChatReadReceiptResponse):
+            assert session.reads[message.msg_id], f"a read of {message.msg_id} answered too often"
+            session.reads[message.msg_id] -= 1
+        elif isinstance(message, MessageStatusResponse):
+            self._told_status(session, message)
+        elif isinstance(message, SessionResponse):
+            assert session.questions[message.id], f"a call {message.id} that nobody made"
+            session.questions[message.id] -= 1
+        elif isinstance(message, TypingPush | Presence):
+            assert message.kind.lower() in session.granted, f"{message.kind} was not granted"
         elif isinstance(message, SyncResponse):
             assert session.syncs, "a SYNC_RESPONSE that nobody asked for"
             after = session.syncs.pop(0)
@@ -200,6 +266,9 @@ class ServerModel:
             session.acked = min(session.acked, session.sent)
 
     def _answered_login(self, session: Session, response: AuthResponse) -> None:
+        if session.online and session.refreshes:
+            session.refreshes -= 1
+            return
         if outcome(response.code) is not Outcome.SUCCESS:
             return
         assert session.user is not None, "logged in without the authenticator's word"
@@ -215,18 +284,21 @@ class ServerModel:
         assert data is not None and asked is not None
         granted = set(data.capabilities or ())
         assert granted <= set(asked.capabilities or ()), "granted what was not asked for"
-        session.numbered, session.batch = "seq" in granted, "batch" in granted
+        session.granted = frozenset(granted)
         if not session.numbered:
             return
         assert data.seq is not None
         session.sent = session.acked = data.seq
         known = self.cursors.get((session.user, session.device))
+        before_oldest = self.oldest.get(session.user, 1) - 1
         if data.resume == "recovered":
             assert asked.resume is not None and data.seq == asked.resume.seq, "resumed elsewhere"
         elif known is not None:
-            assert data.seq <= known, f"passes over {known + 1} to {data.seq}, never acknowledged"
+            assert data.seq <= max(known, before_oldest), (
+                f"passes over {known + 1} to {data.seq}, never acknowledged"
+            )
         elif self._config.first_login == "oldest":
-            assert data.seq == 0, "a new device does not begin with the oldest message"
+            assert data.seq == before_oldest, "a new device does not begin with the oldest message"
         self._move(session, data.seq)
 
     def _answered(self, session: Session, answer: ChatSendResponse) -> None:
@@ -242,33 +314,67 @@ class ServerModel:
 
     def _pushed(self, session: Session, push: ChatRedirectToUser) -> None:
         assert session.user is not None
-        mailbox = self.mailboxes.get(session.user, [])
+        mailbox = self.mailboxes.get(session.user, {})
         if push.seq is None and (push.from_user, push.msg_id, push.content) in self._broadcasts:
             return
         if push.seq is not None:
-            assert session.numbered, "a number that was not granted"
-            assert session.sent is not None and push.seq == session.sent + 1, (
-                f"pushed {push.seq} after {session.sent}"
-            )
-            session.sent = push.seq
-            unacked = push.seq - session.acked
-            assert unacked <= self._config.unacked, f"{unacked} pushes beyond the ack"
+            self._moves_on(session, push.seq)
         else:
             assert not session.numbered, "no number, though they were granted"
             session.sent = self._place(session, mailbox, push)
-        assert session.sent <= len(mailbox), "pushed what was not committed"
-        entry = mailbox[session.sent - 1]
+        entry = mailbox.get(session.sent or 0)
+        assert entry is not None, f"pushed {push}, which was not committed"
         same = (entry.sender, entry.content) == (push.from_user, push.content)
         assert same, f"pushed {push}, the mailbox has {entry}"
 
-    def _place(self, session: Session, mailbox: list[Submission], push: ChatRedirectToUser) -> int:
+    def _told_of_the_rest(
+        self, session: Session, push: ChatRedirectToUser | ReceiptPush | ReadSync
+    ) -> None:
+        """A copy of the user's own message, a receipt, a read mark."""
+        assert push.seq is not None, f"{push.kind} without a number"
+        self._moves_on(session, push.seq)
+        user = session.user
+        assert user is not None
+        assert push.seq not in self.mailboxes.get(user, {}), f"pushed {push} instead of a message"
+        assert push.seq <= self.heads.get(user, 0), f"pushed {push}, which was not committed"
+        if isinstance(push, ChatRedirectToUser):
+            sent = (push.from_user, push.to_user, push.content)
+            assert push.from_user == user and sent in self._contents, f"{push} is no copy"
+        elif isinstance(push, ReceiptPush):
+            for msg_id in push.msg_ids:
+                assert (user, msg_id) in self._accepted, f"{push} is about what nobody sent"
+
+    def _moves_on(self, session: Session, seq: int) -> None:
+        assert session.numbered, "a number that was not granted"
+        assert session.sent is not None and session.user is not None
+        oldest = self.oldest.get(session.user, 1)
+        lost = session.sent + 1 < seq <= oldest
+        assert lost or seq == session.sent + 1, f"pushed {seq} after {session.sent}"
+        session.sent = seq
+        unacked = seq - max(session.acked, oldest - 1)
+        assert unacked <= self._config.unacked, f"{unacked} pushes beyond the ack"
+
+    def _told_status(self, session: Session, told: MessageStatusResponse) -> None:
+        assert session.statuses, "a status that nobody asked for"
+        asked = session.statuses.pop(0)
+        assert tuple(item.msg_id for item in told.items) == asked, "a status of other messages"
+        assert session.user is not None
+        for item in told.items:
+            stored = (session.user, session.device, item.msg_id) in self._stored
+            if item.status in ("never", "accepted"):
+                assert stored == (item.status == "accepted"), f"{item}, which is not so"
+
+    def _place(
+        self, session: Session, mailbox: dict[int, Submission], push: ChatRedirectToUser
+    ) -> int:
         """Where a push without a number stands: behind the last, or (the first) anywhere."""
         if session.sent is not None:
-            return session.sent + 1
+            held = self.oldest.get(session.user or 0, 1)
+            return min((seq for seq in mailbox if seq > session.sent and seq >= held), default=0)
         places = [
             # the server may have made another id for the push of a plain client's message
             (entry.msg_id != push.msg_id, entry.device != PLAIN, seq)
-            for seq, entry in enumerate(mailbox, 1)
+            for seq, entry in mailbox.items()
             if (entry.sender, entry.content) == (push.from_user, push.content)
         ]
         assert places, f"pushed {push}, which is in no mailbox"
@@ -288,13 +394,16 @@ class ServerModel:
         for session in self.sessions.values():
             if not session.online:
                 continue
-            owed = +session.owed
-            assert not owed, f"connection {session.connection} is not answered: {dict(owed)}"
+            owed: list[object] = [*+session.owed, *+session.reads]
+            if not session.blocked:  # these answers are large
+                owed += [*+session.questions, *session.statuses]
+            assert not owed, f"connection {session.connection} is not answered: {owed}"
             if session.numbered and not session.blocked and session.user is not None:
                 assert session.sent is not None
-                head = len(self.mailboxes.get(session.user, ()))
-                full = session.sent - session.acked >= self._config.unacked
-                assert full or session.sent >= head, (
+                head = self.heads.get(session.user, 0)
+                gone = self.oldest.get(session.user, 1) - 1
+                full = session.sent - max(session.acked, gone) >= self._config.unacked
+                assert full or max(session.sent, gone) >= head, (
                     f"connection {session.connection} was pushed {session.sent} of {head}, "
                     "and nothing is under way"
                 )

@@ -611,7 +611,9 @@ def test_misuse_is_refused_or_changes_nothing() -> None:
 def test_misuse_that_is_taken_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     from im_proto.client import lifecycle
 
-    _world, _clients, chaos = three()
+    _world, clients, chaos = three()
+    for client in clients:
+        client.disconnect()
     monkeypatch.setattr(lifecycle, "is_token", lambda token: True)
     with pytest.raises(SimulationFailure, match=r"UpdateToken.* was not refused"):
         FAULTS["misuse"](chaos)

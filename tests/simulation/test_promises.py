@@ -16,9 +16,9 @@ from im_proto.client.sending import Sending
 from im_proto.server import Hub
 from im_proto.server import actions as sa
 from im_proto.server import inputs as si
-from im_proto.server.records import Stored
+from im_proto.server.records import MailboxEntry, Stored
 from im_proto.server.session import Session
-from im_proto.testing import Handles, SimulationFailure, SimWorld
+from im_proto.testing import Handles, SimulationFailure, SimWorld, memory
 from im_proto.testing.memory import MemoryStore
 from im_proto.testing.sim.client import ClientNode
 from im_proto.timers import Timers
@@ -156,9 +156,9 @@ def test_an_end_after_the_end(monkeypatch: Patch) -> None:
 def test_delivered_twice(monkeypatch: Patch) -> None:
     look_at = Inbox.look_at
 
-    def naive(inbox: Inbox, push: Any, *, numbered: bool) -> Seen:
+    def naive(inbox: Inbox, *push: Any, numbered: bool) -> Seen:
         inbox._known.clear()
-        look_at(inbox, push, numbered=numbered)
+        look_at(inbox, *push, numbered=numbered)
         return Seen.NEW
 
     def resume(_: Inbox) -> None:
@@ -180,19 +180,23 @@ def test_delivered_twice(monkeypatch: Patch) -> None:
     broken("was delivered to c2 twice", slow)
 
 
+def reads(patch: Patch, read: Callable[[MemoryStore, sa.StoreRead], si.ReadDone]) -> None:
+    patch.setitem(memory._CARRY_OUT, sa.StoreRead, read)
+
+
 def test_delivered_out_of_order(monkeypatch: Patch) -> None:
     read = MemoryStore.read
 
     def backwards(store: MemoryStore, action: sa.StoreRead) -> si.ReadDone:
         done = read(store, action)
-        contents = [entry.content for entry in done.entries][::-1]
+        contents = [e.content for e in done.entries if isinstance(e, MailboxEntry)]
         entries = tuple(
-            replace(entry, content=content)
-            for entry, content in zip(done.entries, contents, strict=True)
+            replace(entry, content=contents.pop()) if isinstance(entry, MailboxEntry) else entry
+            for entry in done.entries
         )
         return replace(done, entries=entries)
 
-    monkeypatch.setattr(MemoryStore, "read", backwards)
+    reads(monkeypatch, backwards)
     broken("was delivered to c2 too late")
 
 
@@ -201,18 +205,22 @@ def test_delivered_and_stored_nowhere(monkeypatch: Patch) -> None:
 
     def inventive(store: MemoryStore, action: sa.StoreRead) -> si.ReadDone:
         done = read(store, action)
-        return replace(done, entries=tuple(replace(e, content="made up") for e in done.entries))
+        made_up = tuple(
+            replace(e, content="made up") if isinstance(e, MailboxEntry) else e
+            for e in done.entries
+        )
+        return replace(done, entries=made_up)
 
-    monkeypatch.setattr(MemoryStore, "read", inventive)
+    reads(monkeypatch, inventive)
     broken("'made up' was delivered to c2 and is not stored")
 
 
 def test_never_delivered(monkeypatch: Patch) -> None:
     look_at = Inbox.look_at
 
-    def careless(inbox: Inbox, push: Any, *, numbered: bool) -> Seen:
-        seen = look_at(inbox, push, numbered=numbered)
-        return Seen.REPEAT if push.content == "7" else seen
+    def careless(inbox: Inbox, seq: Any, message: Any, *, numbered: bool) -> Seen:
+        seen = look_at(inbox, seq, message, numbered=numbered)
+        return Seen.REPEAT if message is not None and message[1] == "7" else seen
 
     monkeypatch.setattr(Inbox, "look_at", careless)
     broken("'7' .seq 8. did not reach device .* of user 2")
@@ -259,7 +267,7 @@ def test_time_that_stands_still() -> None:
 
 def test_too_many_messages_in_flight(monkeypatch: Patch) -> None:
     take = Outbox.take
-    monkeypatch.setattr(Outbox, "take", lambda box, now, window: take(box, now, window=1000))
+    monkeypatch.setattr(Outbox, "take", lambda box, window: take(box, window=1000))
     world, one, _ = two(in_flight=2)
     world.server.commit_time = 1.0
     broken(
@@ -273,7 +281,8 @@ def test_too_many_messages_that_wait() -> None:
     assert [one.send(2, str(n)) for n in range(5)][2:] == [3, None, None]
     assert one.engine is not None
     monkeys = one.engine.core
-    monkeys.sending._config = monkeys.config.model_copy(update={"max_queue": 10})
+    full = monkeys.config.model_copy(update={"max_queue": 10})
+    monkeys.sending.admission._config = full
     broken("c1: 4 messages wait", lambda: one.send(2, "one more"))
 
 

@@ -32,7 +32,8 @@ def test_a_life_without_faults_delivers_at_once() -> None:
     outcome = simulate(2, minutes=1, faults=[])
     assert outcome.failure is None
     assert outcome.faults == {}
-    assert outcome.submitted == outcome.accepted
+    # some expire, or find no room, before they go: a life without faults has small queues
+    assert 0.9 * outcome.submitted < outcome.accepted <= outcome.submitted
     # two devices of the first user are both delivered what is for it
     assert outcome.accepted <= outcome.delivered <= 2 * outcome.accepted
     assert outcome.simulated < 90

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -10,8 +11,10 @@ from ...client import ClientEngine
 from ...client import actions as act
 from ...client import events as ev
 from ...client import inputs as inp
+from ...client.journal import JournalState
 from ...config import ClientConfig
 from ...errors import IMError, IMErrorCode, LocalProtocolError
+from ...wire import UserId
 from ...wire.session import SessionOp
 from . import http
 from .application import Application, Handles
@@ -32,8 +35,12 @@ class ClientNode(Node[inp.Input]):
         machine: where it runs.
         config: of the engine; a `token` that is a function is answered by the world.
         handles: how its application handles what it receives.
+        journal: it has a journal, which outlives the process.
 
     Attributes:
+        disk: the journal; None: it has none.
+        journal_time: how long the disk takes to write, in seconds.
+        journal_failing: how often it fails, 0 to 1.
         engine: None while the process is not running.
         events: all that the application was told, if the world records.
         received, accepted, failed: the same, by kind.
@@ -50,9 +57,16 @@ class ClientNode(Node[inp.Input]):
         machine: Machine,
         config: ClientConfig,
         handles: Handles,
+        *,
+        journal: bool = False,
     ) -> None:
         super().__init__(world, name, machine)
         self.config = config
+        self.disk = JournalState(known_pairs=config.known_pairs) if journal else None
+        self.journal_time = 0.002
+        self.journal_failing = 0.0
+        #: the life whose last write was not in time
+        self._died_in = 0
         self.engine: ClientEngine | None = None
         self.app = Application(self, handles)
         self.events: list[ev.Event] = []
@@ -68,6 +82,10 @@ class ClientNode(Node[inp.Input]):
         self.asked: dict[int, None] = {}
         #: the session service answers, and rightly
         self.http_well = True
+        #: from whom, and which, the message that came last is
+        self.last: tuple[int | str, int] | None = None
+        #: what the application has sent under a key, without an end that it has heard of
+        self.keyed: dict[int, tuple[UserId, str, str]] = {}
         self._refs = itertools.count(1)
         self._token_request = 0
         self.start()
@@ -75,7 +93,8 @@ class ClientNode(Node[inp.Input]):
     # ------------------------------------------------------------ life
 
     def start(self) -> None:
-        """Start the process: a new engine with the same configuration. It is not connected."""
+        """Start the process: a new engine with the same configuration, and what the journal has
+        kept. It is not connected."""
         if self.engine is not None:
             return
         self.lives += 1
@@ -85,9 +104,12 @@ class ClientNode(Node[inp.Input]):
             now=self.now,
             wall=machine.wall(self.world.now),
             rng=self.world.rng,
+            journal=copy.deepcopy(self.disk),
         )
         self.world.ledger.born(self)
         self.world.note(self, "=", "started")
+        if not self.frozen:
+            self._send_again()
 
     def crash(self, *, silent: bool = False) -> None:
         """The process is killed; `silent`: its machine with it, so that nobody is told."""
@@ -115,23 +137,44 @@ class ClientNode(Node[inp.Input]):
         """Want none."""
         self.feed(inp.Disconnect())
 
-    def send(self, to_user: int | str, content: str) -> int | None:
+    def send(self, to_user: int | str, content: str, **more: Any) -> int | None:
         """Queue a message; its ref, or None if the engine takes no more.
 
         The world tells messages apart by their contents: each conversation needs its own ones.
+
+        Args:
+            to_user: the recipient.
+            content: one that was never sent before.
+            more: of `Send`: `key`, `ttl`, `priority`, `wait`.
         """
         if self.engine is None or self.frozen:
             return None
         ref = next(self._refs)
         self.world.ledger.submitted(self, ref, to_user, content)
         try:
-            self.feed(inp.Send(ref=ref, to_user=to_user, content=content))
+            self.feed(inp.Send(ref=ref, to_user=to_user, content=content, **more))
         except IMError as error:
             if error.code is not IMErrorCode.QUEUE_FULL:
                 raise
             self.world.ledger.refused(self, ref)
             return None
+        if self.disk is not None and more.get("key") is not None:
+            self.keyed[ref] = (to_user, content, more["key"])
         return ref
+
+    def _send_again(self) -> None:
+        """A process that has begun anew sends what it knows no end of, if its client does not know
+        the key."""
+        assert self.engine is not None
+        for ref, (to_user, content, key) in list(self.keyed.items()):
+            if self.engine.ref_of_key(key) is None:
+                del self.keyed[ref]
+                self.send(to_user, content, key=key)
+
+    def mark_read(self, from_user: UserId, msg_id: int) -> None:
+        """The user has read what somebody wrote, up to that message."""
+        self.world.hearsay.marked(self, from_user, msg_id)
+        self.feed(inp.MarkRead(from_user=from_user, msg_id=msg_id))
 
     def cancel(self, ref: int) -> bool:
         """Withdraw a message; False if it is too late."""
@@ -194,10 +237,15 @@ class ClientNode(Node[inp.Input]):
         if self.world.recording:
             self.events.append(event)
         self.world.invariants.event(self, event)
+        self.world.hearsay.heard(self, event)
+        if isinstance(event, ev.MessageAccepted | ev.MessageFailed):
+            self.keyed.pop(event.ref, None)
         if isinstance(event, ev.MessageReceived):
             if self.world.recording:
                 self.received.append(event)
             self.world.ledger.delivered(self, event)
+            if event.from_user is not None and event.msg_id is not None:
+                self.last = (event.from_user, event.msg_id)
             self.app.take(event)
         elif isinstance(event, ev.MessageAccepted):
             if self.world.recording:
@@ -212,11 +260,42 @@ class ClientNode(Node[inp.Input]):
         elif isinstance(event, ev.MessageDropped):
             self.world.ledger.dropped(self, event)
             self.app.drop(event.delivery)
-
-        elif isinstance(event, ev.SessionFetched | ev.SessionFailed):
+        elif isinstance(event, ev.MessageUndeliverable):
+            self.world.ledger.undeliverable(self, event)
+            self.app.drop(event.delivery)
+        elif isinstance(event, ev.SessionFetched | ev.HistoryFetched | ev.SessionFailed):
             if event.ref not in self.asked:
                 self.world.fail(f"{self.name}: session call {event.ref} was answered twice")
             del self.asked[event.ref]
+
+    def _write_journal(self, action: act.WriteJournal) -> None:
+        self.world.note(self, ">", action)
+        takes = self.world.rng.uniform(0.5, 1.5) * self.journal_time
+        self.world.later(takes, self._journal, self.lives, action)
+
+    def _journal(self, life: int, action: act.WriteJournal) -> None:
+        """The moment of the write: a process that died before it may still have been in time."""
+        if life != self.lives or life == self._died_in or self.disk is None:
+            return
+        rng = self.world.rng
+        if self.engine is None:
+            if rng.random() < 0.5:
+                self._died_in = life
+            else:
+                self.disk.apply(action.changes)
+            return
+        answer: inp.Input
+        if self.journal_failing and rng.random() < self.journal_failing:
+            answer = inp.JournalFailed(request=action.request, reason="disk full")
+        else:
+            self.disk.apply(action.changes)
+            answer = inp.JournalWritten(request=action.request)
+        delay = rng.uniform(0.0, 2.0 * self.journal_time) if rng.random() < 0.3 else 0.0
+        self.world.later(delay, self._journaled, life, answer)
+
+    def _journaled(self, life: int, answer: inp.Input) -> None:
+        if life == self.lives and self.engine is not None:
+            self.feed(answer)
 
     def _call_http(self, action: act.CallHttp) -> None:
         self.world.note(self, ">", f"CallHttp {action.method} {action.url}")
@@ -339,4 +418,5 @@ _CARRY_OUT: Final[dict[type, Callable[[ClientNode, Any], None]]] = {
     act.CallHttp: ClientNode._call_http,
     act.CancelHttp: ClientNode._cancel,
     act.StartTls: ClientNode._start_tls,
+    act.WriteJournal: ClientNode._write_journal,
 }

@@ -12,15 +12,22 @@
   delivered every message.
 * A message has one end: accepted, failed with a code, cancelled (then it was never stored). If
   the process was killed before the end, nobody knows: it is stored at most once.
+* With a journal, what is on its disk goes on in the next life, in order, to the same end, and what is
+  not on it was never sent: an application that sends it again under its key sends it once. What
+  comes again to an application that may have seen it is flagged; to one that writes what it does
+  together with the journal nothing comes again that it has done.
+
+What is told beside the messages stands in `hearsay.py`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from ...client import events as ev
 from ...errors import IMErrorCode
 from ...server.commit import Message
+from ...server.records import MailboxEntry
 from ...wire import UserId
 
 if TYPE_CHECKING:
@@ -28,6 +35,15 @@ if TYPE_CHECKING:
     from .world import SimWorld
 
 Key = tuple[UserId, UserId, str]
+#: Ends after which a message is never stored.
+_NEVER_STORED: Final = frozenset(
+    {
+        IMErrorCode.MESSAGE_CANCELLED,
+        IMErrorCode.MESSAGE_EXPIRED,
+        IMErrorCode.QUEUE_FULL,
+        IMErrorCode.JOURNAL_FAILED,
+    }
+)
 #: Contents of broadcasts begin so; they are in no mailbox, and nobody is promised one.
 BROADCAST = "to all: "
 
@@ -40,7 +56,8 @@ class Submitted:
     def __init__(self, conversation: Conversation, index: int) -> None:
         self.conversation = conversation
         self.index = index
-        #: "accepted", an IMErrorCode, "unknown" (its process was killed), None: pending
+        #: "accepted", an IMErrorCode, "unknown" (its process was killed), "unwritten" (and it was
+        #: not in the journal), None: pending
         self.end: str | None = None
         #: its place in the recipient's mailbox, once it is stored
         self.seq: int | None = None
@@ -61,6 +78,21 @@ class Conversation:
         self.count = 0
         #: the index of the newest that is stored
         self.stored = -1
+
+
+class Installation:
+    """What a client's disk stands for, over all lives of its process."""
+
+    __slots__ = ("conversations", "done", "seen", "sent")
+
+    def __init__(self) -> None:
+        self.conversations: dict[UserId, Conversation] = {}
+        #: by ref, all that was ever submitted
+        self.sent: dict[int, Submitted] = {}
+        #: what the application was given
+        self.seen: dict[Key, None] = {}
+        #: … and has handled
+        self.done: dict[Key, None] = {}
 
 
 class Engine:
@@ -102,6 +134,11 @@ class Device:
         self.done: dict[Key, None] = {}
         self.excused_below = 0
 
+    @property
+    def excused(self) -> bool:
+        """It may have missed something, and that is all right."""
+        return self.excused_below > 1
+
 
 class Ledger:
     """See the module."""
@@ -111,6 +148,7 @@ class Ledger:
         self._messages: dict[Key, Submitted] = {}
         self._devices: dict[tuple[UserId, str], Device] = {}
         self._engines: dict[ClientNode, Engine] = {}
+        self._installed: dict[ClientNode, Installation] = {}
         #: for reports
         self.submissions = 0
         self.acceptances = 0
@@ -124,18 +162,36 @@ class Ledger:
         user = client.config.user_id
         name = client.engine.device_id if client.config.extensions else ""
         device = self._devices.setdefault((user, name), Device(user, name))
-        if name:
+        if client.disk is None and name:
             # without a journal it can't resume: what the store has dropped is gone, unreported
             self._excuse(device, self._world.server.store.oldest(user))
         engine = self._engines[client] = Engine(device)
         device.alive.append(engine)
+        if client.disk is not None:
+            self._go_on(client, engine)
+
+    def _go_on(self, client: ClientNode, engine: Engine) -> None:
+        """A life begins with what the disk has."""
+        assert client.disk is not None
+        installation = self._installed.setdefault(client, Installation())
+        engine.conversations = installation.conversations
+        on_disk = client.disk.outgoing
+        for ref, record in on_disk.items():
+            if record.end is None or record.key is None:  # an end that was not told, perhaps
+                engine.pending[ref] = installation.sent[ref]
+        for ref, message in installation.sent.items():
+            if message.end is None and ref not in on_disk:
+                if message.seq is not None:
+                    self._broken(f"message {ref} of {client.name} is stored, the journal lacks it")
+                message.end = "unwritten"
 
     def died(self, client: ClientNode) -> None:
         """A client's process was killed."""
         engine = self._engines.pop(client)
         engine.device.alive.remove(engine)
-        for message in engine.pending.values():
-            message.end = "unknown"
+        if client not in self._installed:
+            for message in engine.pending.values():
+                message.end = "unknown"
 
     def pending(self, client: ClientNode) -> int:
         """How many of a client's messages have no end yet."""
@@ -150,7 +206,8 @@ class Ledger:
     def submitted(self, client: ClientNode, ref: int, to_user: UserId, content: str) -> None:
         """An application wants a message sent."""
         key = (client.config.user_id, to_user, content)
-        if key in self._messages:
+        before = self._messages.get(key)
+        if before is not None and before.end != "unwritten":
             raise ValueError(f"{content!r} was sent before; each message needs its own content")
         engine = self._engines[client]
         plain = not client.config.extensions
@@ -158,6 +215,8 @@ class Ledger:
         message = Submitted(conversation, conversation.count)
         conversation.count += 1
         self._messages[key] = engine.pending[ref] = message
+        if client in self._installed:
+            self._installed[client].sent[ref] = message
         self.submissions += 1
 
     def refused(self, client: ClientNode, ref: int) -> None:
@@ -175,13 +234,16 @@ class Ledger:
     def failed(self, client: ClientNode, event: ev.MessageFailed) -> None:
         """A sender was told that its message has failed."""
         message = self._ended(client, event.ref, str(event.error.code))
-        if event.error.code is IMErrorCode.MESSAGE_CANCELLED and message.seq is not None:
-            self._broken(f"{event.content!r} was cancelled and is in the store")
+        if event.error.code in _NEVER_STORED and message.seq is not None:
+            self._broken(f"{event.content!r} ended as {event.error.code} and is in the store")
 
     def _ended(self, client: ClientNode, ref: int, end: str) -> Submitted:
         message = self._engines[client].pending.pop(ref, None)
         if message is None:
             self._broken(f"message {ref} of {client.name} ended a second time: {end}")
+        changed = message.end not in (None, end, "unknown")
+        if changed and not (client.stream is not None and client.stream.tampered_with):
+            self._broken(f"message {ref} of {client.name} ended as {message.end}, now as {end}")
         message.end = end
         return message
 
@@ -192,7 +254,7 @@ class Ledger:
             self._broken(f"nobody has sent {message.content!r}, and it is in the store")
         if known.seq is not None:
             self._broken(f"{message.content!r} is in the store twice")
-        if known.end in (IMErrorCode.MESSAGE_CANCELLED, IMErrorCode.QUEUE_FULL):
+        if known.end in _NEVER_STORED or known.end == "unwritten":
             self._broken(f"{message.content!r} ended as {known.end} and was stored later")
         known.seq = message.seq
         if known.index < known.conversation.stored and not known.may_be_late:
@@ -210,11 +272,17 @@ class Ledger:
         message = self._messages.get(key)
         if message is None or message.seq is None:
             self._broken(f"{event.content!r} was delivered to {client.name} and is not stored")
-        if key in engine.delivered:
+        if key in engine.delivered and event.attempt == 1:
             self._broken(f"{event.content!r} was delivered to {client.name} twice")
         engine.delivered[key] = None
+        installation = self._installed.get(client)
+        if installation is not None:
+            if key in installation.seen and not event.redelivered:
+                self._broken(f"{event.content!r} came to {client.name} again, as if it were new")
+            installation.seen[key] = None
         last = engine.last.get(message.conversation, -1)
-        if message.index < last and not (engine.reported or message.may_be_late):
+        late = engine.reported or message.may_be_late or event.attempt > 1
+        if message.index < last and not late:
             self._broken(f"{event.content!r} was delivered to {client.name} too late")
         engine.last[message.conversation] = max(message.index, last)
         self.deliveries += 1
@@ -223,7 +291,21 @@ class Ledger:
 
     def handled(self, client: ClientNode, event: ev.MessageReceived) -> None:
         """An application is done with a message."""
-        self._engines[client].device.done[_key(client, event)] = None
+        key = _key(client, event)
+        self._engines[client].device.done[key] = None
+        installation = self._installed.get(client)
+        if installation is None:
+            return
+        if client.app.exactly_once and key in installation.done and event.seq is not None:
+            self._broken(f"{event.content!r} was handled by {client.name} twice")
+        installation.done[key] = None
+
+    def undeliverable(self, client: ClientNode, event: ev.MessageUndeliverable) -> None:
+        """A client was told that its application has failed on a message too often."""
+        if event.attempts != client.config.handler_attempts:
+            self._broken(f"{client.name}: undeliverable after {event.attempts} attempts")
+        key = (event.from_user or 0, client.config.user_id, event.content)
+        self._engines[client].device.done[key] = None
 
     def reported(self, client: ClientNode, oldest: int) -> None:
         """A client was told that what is older may be missing."""
@@ -233,12 +315,18 @@ class Ledger:
 
     def dropped(self, client: ClientNode, event: ev.MessageDropped) -> None:
         """A client was told that its application was too far behind for a message."""
-        message = client.app.waiting.get(event.delivery)
-        if message is None:
-            self._broken(f"{client.name}: delivery {event.delivery} was dropped, and not waiting")
         if event.delivery in client.app.begun:
-            self._broken(f"{client.name}: {message.content!r} was dropped while it was handled")
-        self._engines[client].device.done[_key(client, message)] = None
+            self._broken(f"{client.name}: delivery {event.delivery} was dropped while handled")
+        message = client.app.waiting.get(event.delivery)
+        done = self._engines[client].device.done
+        if message is not None:
+            done[_key(client, message)] = None
+        elif client.disk is None:
+            self._broken(f"{client.name}: delivery {event.delivery} was dropped, and not waiting")
+        else:  # it had to go before the journal let it be shown
+            for held in self._world.server.store.messages:
+                if (held.sender, held.msg_id) == (event.from_user, event.msg_id):
+                    done[held.sender, held.to_user, held.content] = None
 
     def trimmed(self, user: UserId, oldest: int) -> None:
         """The store has dropped old messages: who can't know is not told."""
@@ -261,6 +349,21 @@ class Ledger:
     def _excuse(device: Device, below: int) -> None:
         device.excused_below = max(device.excused_below, below)
 
+    def has_come(self, message: Message) -> bool:
+        """May somebody be told that a message has come to its user?"""
+        key = (message.sender, message.to_user, message.content)
+        of_user = [d for d in self._devices.values() if d.user == message.to_user]
+        # a plain client's bytes count when they have arrived
+        return any(not device.name or key in device.done for device in of_user)
+
+    def has_surely_come(self, message: Message) -> bool:
+        """Has it come to a device that is here, of a user all of whose devices get everything?"""
+        key = (message.sender, message.to_user, message.content)
+        of_user = [d for d in self._devices.values() if d.user == message.to_user]
+        if any(device.excused or not device.name for device in of_user):
+            return False
+        return any(device.alive and key in device.done for device in of_user)
+
     # ------------------------------------------------------------ at the end
 
     def missing(self) -> list[str]:
@@ -269,8 +372,13 @@ class Ledger:
         for device in self._devices.values():
             if not device.alive:
                 continue
-            for entry in self._world.server.store.entries(device.user):
-                key = (entry.sender, device.user, entry.content)
+            entries = self._world.server.store.entries(device.user)
+            if device.name:
+                lines += self._world.hearsay.missing(device, entries)
+            for entry in entries:
+                if not isinstance(entry, MailboxEntry) or entry.to_user != device.user:
+                    continue
+                key = (entry.from_user, device.user, entry.content)
                 if entry.seq < device.excused_below or key in device.done:
                     continue
                 if not any(key in engine.delivered for engine in device.alive):

@@ -322,6 +322,9 @@ def session_call(chaos: Chaos) -> bool:
     for op in chaos.rng.choices(list(SessionOp), k=choice((1, 3))):
         if op in (SessionOp.CREATE, SessionOp.START_CHAT):
             client.ask(op, book_id=1, buyer_id=1, seller_id=2)
+        elif op is SessionOp.HISTORY:
+            peer = chaos.client().config.user_id
+            client.ask(op, peer_id=peer, direction=choice(("before", "after")), page_size=3)
         else:
             client.ask(op, session_id=7 if op is SessionOp.GET else None)
     return True

@@ -21,7 +21,8 @@ from .node import Node
 if TYPE_CHECKING:
     from .world import SimWorld
 
-_StoreAction = act.StoreCommit | act.StoreLogin | act.StoreRead
+#: What waits for no writer.
+_Reading = act.StoreRead | act.StorePeers
 
 
 class ServerNode(Node[inp.Input]):
@@ -205,7 +206,10 @@ class ServerNode(Node[inp.Input]):
         found = self.world.tokens.check(token)
         if found.user is not None:
             event: inp.Input = inp.TokenVerified(
-                connection=connection, user=found.user, roles=found.roles
+                connection=connection,
+                user=found.user,
+                roles=found.roles,
+                expires_in=found.expires_in,
             )
         else:
             event = inp.TokenRefused(connection=connection, code=found.code, reason="refused")
@@ -213,10 +217,10 @@ class ServerNode(Node[inp.Input]):
 
     # ------------------------------------------------------------ the store
 
-    def _store(self, action: _StoreAction) -> None:
+    def _store(self, action: act.StoreAction) -> None:
         world = self.world
         rng, life = world.rng, self.lives
-        if isinstance(action, act.StoreRead):
+        if isinstance(action, _Reading):
             # readers wait for nobody, so their answers may cross those of the writers
             self._read_later(life, action)
             return
@@ -225,19 +229,20 @@ class ServerNode(Node[inp.Input]):
         self._store_free = max(self._store_free, world.now) + takes
         world.at(self._store_free, self._write, life, action)
 
-    def _read_later(self, life: int, action: act.StoreRead) -> None:
+    def _read_later(self, life: int, action: _Reading) -> None:
         rng = self.world.rng
         self.world.later(rng.uniform(0.0, 2.0) * self.commit_time, self._read, life, action)
 
-    def _read(self, life: int, action: act.StoreRead) -> None:
+    def _read(self, life: int, action: _Reading) -> None:
         if life != self.lives or self.gateway is None:
             return
-        answer: inp.Input = self.store.read(action)
+        answer = self.store.carry_out(action)
+        assert answer is not None
         if self._fails():
             answer = inp.StoreFailed(request=action.request, reason="disk I/O error")
         self.world.later(self.world.rng.uniform(0.0, 0.002), self._answer, life, answer)
 
-    def _write(self, life: int, action: act.StoreCommit | act.StoreLogin) -> None:
+    def _write(self, life: int, action: act.StoreAction) -> None:
         """The moment of the commit: a process that died before it may still have been in time."""
         if life != self.lives or life == self._died_in:
             return
@@ -246,17 +251,25 @@ class ServerNode(Node[inp.Input]):
                 self._died_in = life  # nor is anything that stood behind it
                 return
         elif self._fails():
-            answer: inp.Input = inp.StoreFailed(request=action.request, reason="disk full")
-            self._answer(life, answer)
+            if not isinstance(action, act.StoreSeen):
+                failed = inp.StoreFailed(request=action.request, reason="disk full")
+                self._answer(life, failed)
             return
         if isinstance(action, act.StoreCommit):
             before = len(self.store.messages)
-            answer = self._commit(action)
+            answer: inp.StoreInput | None = self._commit(action)
             for message in self.store.messages[before:]:
                 self.world.ledger.stored(message)
+                self.world.hearsay.stored(message)
         else:
-            answer = self.store.login(action)
-            self._logged_in(action, answer)
+            answer = self.store.carry_out(action)
+            if isinstance(action, act.StoreLogin) and isinstance(answer, inp.LoginStored):
+                self._logged_in(action, answer)
+            elif isinstance(answer, inp.Retained):
+                for user, oldest in answer.oldest:
+                    self.world.ledger.trimmed(user, oldest)
+            if answer is None:
+                return
         # written in turn, but the answers may cross
         slow = self.world.rng.random() < 0.3
         delay = self.world.rng.uniform(0.0, 2.0 * self.commit_time if slow else 0.002)
@@ -278,6 +291,7 @@ class ServerNode(Node[inp.Input]):
         return replace(done, results=tuple(results[s.key] for s in action.submissions))
 
     def _logged_in(self, action: act.StoreLogin, stored: inp.LoginStored) -> None:
+        self.world.hearsay.logged_in(action.user, action.device)
         if self.config.first_login == "latest" and stored.login.cursor is None:
             self.world.ledger.begins_at(action.user, action.device, stored.login.head + 1)
 
@@ -309,6 +323,11 @@ _CARRY_OUT: Final[dict[type, Callable[[ServerNode, Any], None]]] = {
     act.StoreCommit: ServerNode._store,
     act.StoreLogin: ServerNode._store,
     act.StoreRead: ServerNode._store,
+    act.StoreStatus: ServerNode._store,
+    act.StoreCall: ServerNode._store,
+    act.StorePeers: ServerNode._store,
+    act.StoreSeen: ServerNode._store,
+    act.StoreRetain: ServerNode._store,
     act.Drained: ServerNode._on_drained,
     act.EngineFailed: ServerNode._on_failed,
 }

@@ -150,6 +150,10 @@ class _Life:
             partial_timeout=choice((3.0, 30.0)),
             auth_timeout=choice((3.0, 10.0)),
             first_login=choice(("oldest", "oldest", "latest")),
+            retention_age=choice((None, 60.0)),
+            retention_count=choice((None, 50)),
+            retention_interval=choice((5.0, 600.0)),
+            offline_after=choice((1.0, 30.0)),
         )
 
     def _settler(self, number: int) -> None:
@@ -167,6 +171,7 @@ class _Life:
             handles=choice((Handles.AT_ONCE, Handles.SLOWLY, Handles.SHUFFLED)),
             machine=world.machine(f"m{number + 1}", stops=choice((True, False))),
             fetches_token=choice((True, False)),
+            journal=not plain and choice((True, False)),
             extensions=not plain,
             reconnect={
                 "initial_delay": choice((0.1, 1.0)),
@@ -185,6 +190,9 @@ class _Life:
             max_sends=choice((2, 5)),
             in_flight=choice((1, 4, 64)),
             max_queue=choice((20, 10_000)),
+            max_queue_bytes=choice((4096, 16_777_216)),
+            when_queue_full=choice(("reject", "drop_oldest", "drop_lowest_priority")),
+            handler_attempts=choice((1, 3)),
             max_unhandled=choice((3, 50, 1000)),
             when_full=choice(("block", "block", "drop_oldest")),
             sleep_watch=choice((1.0, 10.0, None)),
@@ -192,6 +200,7 @@ class _Life:
             **more,
         )
         client.tells_wall = choice((True, True, False))
+        client.app.exactly_once = choice((True, False))
 
     def _talk(self, client: ClientNode, pace: float) -> None:
         if self._over:
@@ -199,6 +208,7 @@ class _Life:
         if client.alive and not client.frozen:
             for _ in range(self.rng.choice((1, 1, 1, 2, 3, 20))):
                 self.world.say_something(client)
+            self.world.live_on(client)
         self.world.later(self.rng.uniform(0.0, 2.0 * pace), self._talk, client, pace)
 
     def _help(self) -> None:

@@ -12,10 +12,12 @@ from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
 from ...client import Status
+from ...client import inputs as inp
 from ...config import ClientConfig, ServerConfig
 from ...wire import UserId
 from .application import Handles
 from .client import ClientNode
+from .hearsay import Hearsay
 from .history import History, SimulationFailure
 from .invariants import Invariants
 from .ledger import Ledger
@@ -65,6 +67,7 @@ class SimWorld:
         self.network = Network(self)
         self.invariants = Invariants(self)
         self.ledger = Ledger(self)
+        self.hearsay = Hearsay(self)
         self.clients: list[ClientNode] = []
         self.machines: list[Machine] = []
         self.server = ServerNode(self, self.machine("server"), config or ServerConfig())
@@ -85,6 +88,7 @@ class SimWorld:
         handles: Handles = Handles.AT_ONCE,
         machine: Machine | None = None,
         fetches_token: bool = False,
+        journal: bool = False,
         **config: object,
     ) -> ClientNode:
         """A new client of `user`; it is not connected yet.
@@ -94,6 +98,7 @@ class SimWorld:
             handles: how its application handles messages.
             machine: where it runs; None: on one of its own.
             fetches_token: it has a token function, which the world answers; else a fixed token.
+            journal: it has a journal, which outlives its process.
             config: of ClientConfig.
         """
         name = f"c{len(self.clients) + 1}"
@@ -105,6 +110,7 @@ class SimWorld:
             machine or self.machine(name),
             ClientConfig.model_validate(fields),
             handles,
+            journal=journal,
         )
         self.clients.append(client)
         return client
@@ -123,7 +129,31 @@ class SimWorld:
         content = f"{client.name}.{client.lives}#{self._said} "
         if self.rng.random() < 0.1:
             content += "\U0001f600 " * self.rng.randrange(1, 300)
-        return client.send(to_user, content)
+        return client.send(to_user, content, **self._how())
+
+    def live_on(self, client: ClientNode) -> None:
+        """A user reads, and begins to write, now and then."""
+        rng = self.rng
+        if rng.random() < 0.3 and client.last is not None:
+            user, msg_id = client.last
+            client.mark_read(user, msg_id)
+        if rng.random() < 0.3:
+            to_user = rng.choice(self.clients).config.user_id
+            client.feed(inp.SetTyping(to_user=to_user, active=rng.random() < 0.7))
+
+    def _how(self) -> dict[str, Any]:
+        """As applications send: most messages have nothing special about them."""
+        rng = self.rng
+        how: dict[str, Any] = {}
+        if rng.random() < 0.1:
+            how["ttl"] = rng.choice((0.05, 1.0, 30.0))
+        if rng.random() < 0.2:
+            how["priority"] = rng.choice(("high", "low"))
+        if rng.random() < 0.2:
+            how["wait"] = True
+        if rng.random() < 0.2:
+            how["key"] = f"key {self._said}"
+        return how
 
     # ------------------------------------------------------------ time
 
@@ -205,7 +235,7 @@ class SimWorld:
                 return False
             if engine.state().status is not Status.AUTHENTICATED:
                 return False
-        return not self.ledger.missing()
+        return not self.ledger.missing() and not self.hearsay.unaware()
 
     def settle(self, seconds: float = 900.0) -> None:
         """Wait until all is at rest, and check that every promise was kept.
@@ -225,7 +255,7 @@ class SimWorld:
             self.run(1.0)
         # what comes twice comes now
         self.run(2.0)
-        missing = self.ledger.missing()
+        missing = self.ledger.missing() + self.hearsay.unaware()
         if missing:
             self.fail("\n".join(missing[:5]))
         self.ledger.check_counters()
@@ -234,6 +264,8 @@ class SimWorld:
 
     def _why(self) -> list[str]:
         lines = self.ledger.missing()[:5]
+        if self.server.gateway is not None:
+            lines += self.hearsay.unaware()[:5]
         for client in self.clients:
             if client.engine is not None:
                 pending = self.ledger.any_pending(client)

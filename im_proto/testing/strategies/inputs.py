@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from ...client import inputs as ci
 from ...server import inputs as si
 from ...server import records, talk
+from ...wire.extensions import SentState
 from ...wire.session import SessionOp
 from .streams import byte_streams, garbage_bytes
 from .wire import (
@@ -100,9 +101,17 @@ CLIENT_INPUTS: Final[Mapping[type, st.SearchStrategy[Any]]] = {
         content=_said,
         message_type=_kinds,
         session_id=st.none() | ids | st.sampled_from([0, 2**63]),
+        priority=st.sampled_from(["high", "normal", "low"]),
+        key=st.sampled_from([None, None, "k1", "k2", "", "x" * 300]),
+        ttl=st.sampled_from([None, None, 0.5, 60.0, 0.0, -1.0, float("nan")]),
+        wait=st.booleans(),
     ),
     ci.Cancel: _of(ci.Cancel, ref=st.integers(1, 9)),
-    ci.MessageHandled: _of(ci.MessageHandled, delivery=_small),
+    ci.MessageHandled: _of(ci.MessageHandled, delivery=_small, ok=st.booleans()),
+    ci.MarkRead: _of(ci.MarkRead, from_user=_recipients, msg_id=ids | st.sampled_from([0, 2**63])),
+    ci.SetTyping: _of(ci.SetTyping, to_user=_recipients, active=st.booleans()),
+    ci.JournalWritten: _of(ci.JournalWritten, request=_small),
+    ci.JournalFailed: _of(ci.JournalFailed, request=_small, reason=_words),
     ci.MessageTaken: _of(ci.MessageTaken, delivery=_small),
     ci.SessionCall: _of(
         ci.SessionCall,
@@ -112,6 +121,10 @@ CLIENT_INPUTS: Final[Mapping[type, st.SearchStrategy[Any]]] = {
         book_id=st.none() | st.integers(-1, 3),
         buyer_id=st.none() | _recipients,
         seller_id=st.none() | _recipients,
+        peer_id=st.none() | _recipients,
+        start_msg_id=st.none() | ids,
+        direction=st.sampled_from(["before", "after"]),
+        page_size=st.integers(-1, 3) | st.just(10**6),
     ),
     ci.HttpAnswered: _of(
         ci.HttpAnswered,
@@ -180,18 +193,41 @@ _results: Final = st.one_of(
     _of(records.Conflicting, key=_small),
     _of(records.Fenced, key=_small),
     _of(records.Unstorable, key=_small, reason=_words),
+    _of(records.Held, key=_small),
+    _of(records.Refused, key=_small, code=st.sampled_from([40300, 40400]), reason=_words),
 )
-_entries: Final = _of(
-    records.MailboxEntry,
-    seq=_seqs,
-    from_user=_users,
-    to_user=_users,
+_marks: Final = _of(records.Marked, key=_small, found=st.sampled_from([True, False, None]))
+_entries: Final = st.one_of(
+    _of(
+        records.MailboxEntry,
+        seq=_seqs,
+        from_user=_users,
+        to_user=_users,
+        msg_id=ids,
+        content=contents,
+        message_type=st.just("text"),
+        session_id=st.none() | ids,
+        timestamp=_millis,
+        device=st.sampled_from(["", "d0", "d1"]),
+    ),
+    _of(
+        records.ReceiptEntry,
+        seq=_seqs,
+        msg_ids=st.lists(ids, min_size=1, max_size=3).map(tuple),
+        user=_users,
+        status=st.sampled_from(["delivered", "read"]),
+        session_id=st.none() | ids,
+        timestamp=_millis,
+    ),
+    _of(records.ReadSyncEntry, seq=_seqs, from_user=_users, msg_id=ids),
+)
+_status_items: Final = _of(
+    records.StatusItem,
     msg_id=ids,
-    content=contents,
-    message_type=st.just("text"),
-    session_id=st.none() | ids,
-    timestamp=_millis,
+    status=st.sampled_from(get_args(SentState)),
+    timestamp=st.none() | _millis,
 )
+_pairs: Final = st.lists(st.tuples(_users, _users), max_size=2).map(tuple)
 _logins: Final = _of(
     records.Login,
     generation=_small,
@@ -227,6 +263,17 @@ _talks: Final = st.one_of(
         oldest=_seqs,
         epoch=st.sampled_from(["e0", "e1"]),
     ),
+    _of(talk.ReadAnswer, msg_id=ids, code=st.sampled_from([0, 40400]), text=_words),
+    _of(talk.StatusTold, items=st.lists(_status_items, max_size=3).map(tuple)),
+    _of(talk.TypingTold, from_user=_users, active=st.booleans()),
+    _of(talk.PresenceTold, user=_users, online=st.booleans(), last_seen=st.none() | _millis),
+    _of(
+        talk.CallAnswered,
+        id=st.text("abc", min_size=1, max_size=4),
+        code=st.sampled_from([0, 400, 40400]),
+        data=st.none() | ids,
+        text=_words,
+    ),
     _of(talk.Pause, paused=st.booleans()),
     _of(
         talk.End,
@@ -252,6 +299,7 @@ SERVER_INPUTS: Final[Mapping[type, st.SearchStrategy[Any]]] = {
         username=st.none() | _words,
         roles=st.sampled_from([frozenset(), frozenset({"broadcast"})]),
         expires_in=_seconds,
+        show_last_seen=st.booleans(),
     ),
     si.TokenRefused: _of(
         si.TokenRefused,
@@ -260,7 +308,12 @@ SERVER_INPUTS: Final[Mapping[type, st.SearchStrategy[Any]]] = {
         reason=_words,
     ),
     si.Committed: _of(
-        si.Committed, request=_requests, results=st.lists(_results, max_size=3).map(tuple)
+        si.Committed,
+        request=_requests,
+        results=st.lists(_results, max_size=3).map(tuple),
+        marks=st.lists(_marks, max_size=2).map(tuple),
+        heads=st.lists(st.tuples(_users, _seqs), max_size=2).map(tuple),
+        acquainted=_pairs,
     ),
     si.LoginStored: _of(si.LoginStored, request=_requests, login=_logins),
     si.ReadDone: _of(
@@ -269,7 +322,61 @@ SERVER_INPUTS: Final[Mapping[type, st.SearchStrategy[Any]]] = {
         entries=st.lists(_entries, max_size=3).map(tuple),
         head=_small,
     ),
+    si.StatusFound: _of(
+        si.StatusFound, request=_requests, items=st.lists(_status_items, max_size=3).map(tuple)
+    ),
+    si.CallDone: _of(
+        si.CallDone,
+        request=_requests,
+        code=st.sampled_from([0, 400, 40400]),
+        data=st.none() | ids,
+        text=_words,
+        acquainted=_pairs,
+    ),
+    si.PeersFound: _of(
+        si.PeersFound,
+        request=_requests,
+        peers=st.lists(st.tuples(_users, st.none() | _millis), max_size=3).map(tuple),
+    ),
+    si.Retained: _of(
+        si.Retained,
+        request=_requests,
+        oldest=st.lists(st.tuples(_users, _seqs), max_size=2).map(tuple),
+        more=st.booleans(),
+    ),
     si.StoreFailed: _of(si.StoreFailed, request=_requests, reason=_words),
+    si.Authorized: _of(
+        si.Authorized, request=_requests, allowed=st.sampled_from([True, False, None])
+    ),
+    si.SendAsked: _of(
+        si.SendAsked,
+        request=_small,
+        from_user=_users,
+        to_user=_users,
+        content=_said,
+        message_type=_kinds,
+        session_id=st.none() | ids,
+        msg_id=st.none() | ids,
+    ),
+    si.CallAsked: _of(
+        si.CallAsked,
+        request=_small,
+        user=_users,
+        op=st.sampled_from(SessionOp).map(str) | _words,
+        params=st.dictionaries(
+            st.sampled_from(["sessionId", "bookId", "buyerId", "sellerId", "userId", "peerId"]),
+            json_values,
+            max_size=4,
+        ),
+    ),
+    si.KickAsked: _of(
+        si.KickAsked,
+        user=_users,
+        device=st.sampled_from([None, "d0"]),
+        reason=_words,
+        reconnect=st.booleans(),
+        retry_after=_seconds,
+    ),
     si.TimePassed: _of(si.TimePassed),
     si.WallClock: _of(si.WallClock, wall=_wall),
     si.Shutdown: _of(si.Shutdown, reason=_words, retry_after=_seconds),

@@ -1,6 +1,6 @@
 """Hypothesis strategies of the wire: one for each message, for envelopes and for frames as text.
 
-`MESSAGES` has them by the envelope's `type`. What they make is valid and uses the bounds of
+`MESSAGES` has them by class. What they make is valid and uses the bounds of
 `im_proto.wire.types` to the full; `garbage_frames` is everything else that a peer may send.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 
 from hypothesis import strategies as st
 
@@ -17,6 +17,7 @@ from ...wire import (
     MAX_ID,
     SERVER_MESSAGES,
     AuthData,
+    AuthExpiring,
     AuthRequest,
     AuthResponse,
     ChatAck,
@@ -34,13 +35,25 @@ from ...wire import (
     Invocation,
     Kick,
     Message,
+    MessageStatusRequest,
+    MessageStatusResponse,
+    Presence,
+    ReadSync,
+    ReceiptPush,
     ResumeFrom,
     ServerLimits,
+    SessionRequest,
+    SessionResponse,
+    StatusItem,
     SyncRequest,
     SyncResponse,
+    Typing,
+    TypingPush,
     UserId,
     user_id,
 )
+from ...wire.extensions import SentState
+from ...wire.session import SessionOp
 from ...wire.types import WireModel
 
 __all__ = [
@@ -145,9 +158,14 @@ _auth_data: Final = _of(
     limits=_maybe(_server_limits),
 )
 
-#: Valid messages, by the envelope's `type`.
-MESSAGES: Final[Mapping[str, st.SearchStrategy[Message]]] = {
-    AuthRequest.kind: _of(
+_some_ids: Final = st.lists(ids, max_size=5)
+_call_ids: Final = st.text(_letters, min_size=1, max_size=64)
+#: What stands in a call about sessions and in its answer: JSON that comes back as it was.
+_params: Final = st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | _text
+
+#: Valid messages, by class.
+MESSAGES: Final[Mapping[type[Message], st.SearchStrategy[Message]]] = {
+    AuthRequest: _of(
         AuthRequest,
         access_token=st.text(st.characters(codec="utf-8"), min_size=1, max_size=60),
         user_id=_maybe(user_ids),
@@ -156,14 +174,12 @@ MESSAGES: Final[Mapping[str, st.SearchStrategy[Message]]] = {
         limits=_maybe(_client_limits),
         resume=_maybe(_resume),
     ),
-    AuthResponse.kind: _of(
-        AuthResponse, code=_codes, message=_maybe(_text), data=_maybe(_auth_data)
-    ),
-    HeartbeatRequest.kind: _of(HeartbeatRequest, timestamp=_maybe(_millis)),
-    HeartbeatResponse.kind: _of(
+    AuthResponse: _of(AuthResponse, code=_codes, message=_maybe(_text), data=_maybe(_auth_data)),
+    HeartbeatRequest: _of(HeartbeatRequest, timestamp=_maybe(_millis)),
+    HeartbeatResponse: _of(
         HeartbeatResponse, timestamp=_maybe(_millis), server_time=_maybe(_millis)
     ),
-    ChatSendToOne.kind: _of(
+    ChatSendToOne: _of(
         ChatSendToOne,
         msg_id=ids,
         to_user=user_ids,
@@ -171,8 +187,8 @@ MESSAGES: Final[Mapping[str, st.SearchStrategy[Message]]] = {
         session_id=_maybe(ids),
         message_type=_maybe(_kinds),
     ),
-    ChatSendToAll.kind: _of(ChatSendToAll, msg_id=ids, content=_text),
-    ChatSendResponse.kind: _of(
+    ChatSendToAll: _of(ChatSendToAll, msg_id=ids, content=_text),
+    ChatSendResponse: _of(
         ChatSendResponse,
         msg_id=ids,
         code=_maybe(_codes),
@@ -180,7 +196,7 @@ MESSAGES: Final[Mapping[str, st.SearchStrategy[Message]]] = {
         session_id=_maybe(ids),
         timestamp=_maybe(_millis),
     ),
-    ChatRedirectToUser.kind: _of(
+    ChatRedirectToUser: _of(
         ChatRedirectToUser,
         content=_text,
         msg_id=_maybe(ids),
@@ -189,32 +205,68 @@ MESSAGES: Final[Mapping[str, st.SearchStrategy[Message]]] = {
         message_type=_maybe(_kinds),
         timestamp=_maybe(_millis),
         seq=_maybe(ids),
+        to_user=_maybe(user_ids),
+        device_id=_maybe(_tags),
     ),
-    ChatReadReceipt.kind: _of(ChatReadReceipt, msg_id=ids, from_user=user_ids),
-    ChatReadReceiptResponse.kind: _of(
+    ChatReadReceipt: _of(ChatReadReceipt, msg_id=ids, from_user=user_ids),
+    ChatReadReceiptResponse: _of(
         ChatReadReceiptResponse, msg_id=ids, code=_maybe(_codes), message=_maybe(_text)
     ),
-    ChatError.kind: _of(ChatError, code=_maybe(_codes), message=_maybe(_text), msg_id=_maybe(ids)),
-    ChatAck.kind: _of(ChatAck, seq=ids_or_zero),
-    SyncRequest.kind: _of(SyncRequest, after=ids_or_zero),
-    SyncResponse.kind: _of(
+    ChatError: _of(ChatError, code=_maybe(_codes), message=_maybe(_text), msg_id=_maybe(ids)),
+    ChatAck: _of(ChatAck, seq=ids_or_zero),
+    SyncRequest: _of(SyncRequest, after=ids_or_zero),
+    SyncResponse: _of(
         SyncResponse,
         status=st.sampled_from(["recovered", "reset"]),
         oldest=ids_or_zero,
         epoch=_maybe(_tags),
     ),
-    Kick.kind: _of(
-        Kick, reason=_maybe(_text), reconnect=st.booleans(), retry_after=_maybe(_seconds)
+    Kick: _of(Kick, reason=_maybe(_text), reconnect=st.booleans(), retry_after=_maybe(_seconds)),
+    MessageStatusRequest: _of(MessageStatusRequest, msg_ids=_some_ids),
+    MessageStatusResponse: _of(
+        MessageStatusResponse,
+        items=st.lists(
+            _of(
+                StatusItem,
+                msg_id=ids,
+                status=st.sampled_from(get_args(SentState)),
+                timestamp=_maybe(_millis),
+            ),
+            max_size=5,
+        ),
+    ),
+    ReceiptPush: _of(
+        ReceiptPush,
+        msg_ids=_some_ids,
+        user=user_ids,
+        status=st.sampled_from(["delivered", "read"]),
+        session_id=_maybe(ids),
+        timestamp=_maybe(_millis),
+        seq=_maybe(ids),
+    ),
+    ReadSync: _of(ReadSync, from_user=user_ids, msg_id=ids, seq=_maybe(ids)),
+    Typing: _of(Typing, to_user=user_ids, active=st.booleans()),
+    TypingPush: _of(TypingPush, from_user=user_ids, active=st.booleans()),
+    Presence: _of(Presence, user=user_ids, online=st.booleans(), last_seen=_maybe(_millis)),
+    AuthExpiring: _of(AuthExpiring, expires_in=_seconds),
+    SessionRequest: _of(
+        SessionRequest,
+        id=_call_ids,
+        op=st.sampled_from(SessionOp).map(str) | st.text(_letters, min_size=1, max_size=32),
+        params=st.dictionaries(st.text(max_size=12), _params, max_size=5),
+    ),
+    SessionResponse: _of(
+        SessionResponse, id=_call_ids, code=_codes, data=_params, message=_maybe(_text)
     ),
 }
 
 #: Any valid message of a client.
 client_messages: Final[st.SearchStrategy[Message]] = st.one_of(
-    *(MESSAGES[model.kind] for model in CLIENT_MESSAGES)
+    *(MESSAGES[model] for model in CLIENT_MESSAGES)
 )
 #: Any valid message of a server.
 server_messages: Final[st.SearchStrategy[Message]] = st.one_of(
-    *(MESSAGES[model.kind] for model in SERVER_MESSAGES)
+    *(MESSAGES[model] for model in SERVER_MESSAGES)
 )
 
 
@@ -256,11 +308,12 @@ _fields: Final = sorted(
     {str(field.alias or name) for m in _models for name, field in m.model_fields.items()}
 )
 _bodies: Final = json_values | st.dictionaries(st.sampled_from(_fields), json_values, max_size=6)
+_types: Final = sorted({model.kind for model in MESSAGES})
 _near_misses: Final = st.builds(
     lambda kind, body, inline: json.dumps(
         {"type": kind, "message": body if inline else json.dumps(body)}
     ),
-    st.sampled_from(sorted(MESSAGES)) | st.text(max_size=70) | json_values,
+    st.sampled_from(_types) | st.text(max_size=70) | json_values,
     _bodies,
     st.booleans(),
 )
