@@ -168,7 +168,7 @@ def _read_table(log: _Log) -> None:
     with _opened(path) as database:
         if "received" in _tables(database):
             log.received += [
-                (_Name(sender, log.user, content), msg_id, False)
+                (_Name(str(sender), log.user, content), msg_id, False)
                 for sender, content, msg_id in database.execute(
                     "SELECT sender, content, msg_id FROM received ORDER BY n"
                 )

@@ -32,7 +32,7 @@ RESULT: Final = "result.json"
 #: A point that is not reached within so many seconds is none.
 _PATIENCE: Final = 30.0
 #: So much later than the first one the other one dies, wherever it is.
-_TOGETHER: Final = 0.3
+_TOGETHER: Final = 0.5
 #: For what is left to be said and heard, in seconds.
 _END: Final = 60.0
 _STOP: Final = 15.0
@@ -150,7 +150,8 @@ class _Run:
 
     def _next(self, kind: str, done: float, total: float) -> Round:
         made = self._plan.round(kind)
-        deaths = ", ".join(f"{name} at {point}" for name, (point, _) in made.deaths.items())
+        dying = (made.deaths | made.then).items()
+        deaths = ", ".join(f"{name} at {point}" for name, (point, _) in dying)
         self._report(Progress(done, total, f"round {self.rounds.total() + 1}: {deaths}"))
         return made
 
@@ -167,32 +168,39 @@ class _Run:
                 await self._start_server(die)
             else:
                 await each.start(die)
-        victims = {each for each in self._all if each.name in made.deaths}
-        first = await self._wait(victims, asyncio.FIRST_COMPLETED, _PATIENCE)
-        if not first:
-            points = ", ".join(f"{name} at {p} {n}" for name, (p, n) in made.deaths.items())
-            self.trouble.append(f"nothing died within {_PATIENCE:.0f} s: {points}")
-            return False
-        await self._wait(victims, asyncio.ALL_COMPLETED, _TOGETHER)
-        for each in victims:
-            if each.alive:
-                each.kill()
-                await each.ended()
-                note_death(self._directory / DEATHS, each.name, ANYWHERE)
+        for name, (point, nth) in made.deaths.items():
+            if not await self._dies(name, _PATIENCE):
+                self.trouble.append(f"{name} did not come to {point} {nth} times in {_PATIENCE} s")
+                return False
+        for name, die in made.then.items():
+            noted = self._noted()
+            self._named(name).arm(die)
+            if not await self._dies(name, _TOGETHER):
+                self._named(name).kill()
+                await self._named(name).ended()
+                if self._noted() == noted:  # else it was there at the last moment
+                    note_death(self._directory / DEATHS, name, ANYWHERE)
         return self._all_as_planned(made)
 
-    async def _wait(self, children: set[Child], until: str, seconds: float) -> bool:
-        """Wait for the ends of them; False if there was none in time."""
-        tasks = [asyncio.create_task(each.ended()) for each in children]
-        done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=until)
-        for task in tasks:
-            task.cancel()
-        return bool(done)
+    def _noted(self) -> int:
+        return len((self._directory / DEATHS).read_bytes())
+
+    def _named(self, name: str) -> Child:
+        return next(each for each in self._all if each.name == name)
+
+    async def _dies(self, name: str, seconds: float) -> bool:
+        """Wait for its end; False if it does not come in time."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._named(name).ended()
+        except TimeoutError:
+            return False
+        return True
 
     def _all_as_planned(self, made: Round) -> bool:
         for each in self._all:
             status = each.status
-            if each.name in made.deaths and status in _KILLED:
+            if each.name in made.deaths | made.then and status in _KILLED:
                 continue
             if status is not None:
                 self.trouble.append(

@@ -17,7 +17,7 @@ KINDS: Final = ("client", "server", "both")
 #: process has only just come back.
 _PASSAGES: Final = 40
 _FIRST: Final = 3
-#: A log-in is rare: the first one counts.
+#: A log-in is rare: the first one counts. There is one in each round, by who died in the last.
 _RARE: Final = "login-after"
 
 #: A point, and at which of its passages.
@@ -26,10 +26,12 @@ Death = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What is killed together; then all of it is started again."""
+    """What is killed; then all of it is started again."""
 
     kind: str
-    deaths: dict[str, Death] = field(default_factory=dict)
+    deaths: dict[str, Death]
+    #: dies while the other one is dead, at the first passage
+    then: dict[str, Death] = field(default_factory=dict)
 
 
 class Plan:
@@ -41,43 +43,34 @@ class Plan:
 
     def __init__(self, seed: int) -> None:
         self._rng = random.Random(seed)  # noqa: S311
-        self._decks: dict[str, Iterator[str]] = {
-            name: self._deck([p for p in CLIENT if mode != "auto" or p not in NOT_IN_AUTO])
-            for name, _, mode in PEOPLE
-        }
-        self._decks[SERVER_NAME] = self._deck(list(SERVER))
+        self._decks: dict[str, Iterator[str]] = {}
+        for name, _, mode in PEOPLE:
+            # what only one of them has is in its deck twice
+            both = [point for point in CLIENT if point not in NOT_IN_AUTO]
+            self._decks[name] = self._deck(both if mode == "auto" else [*CLIENT, *NOT_IN_AUTO])
+        self._server = self._deck(list(SERVER))
+        # between two deaths of one round nobody logs in
+        self._server_then = self._deck([point for point in SERVER if point != _RARE])
         self._clients = self._deck([name for name, *_ in PEOPLE])
-        #: the server was killed in the last round, so log-ins are to come
-        self._server_returns = True
 
     def round(self, kind: str) -> Round:
         """The next round of that kind: "client", "server" or "both"."""
-        names = [] if kind == "server" else [next(self._clients)]
-        if kind != "client":
-            names.append(SERVER_NAME)
-        made = Round(kind, {name: self._death(name) for name in names})
-        self._server_returns = SERVER_NAME in names
+        if kind == "server":
+            return Round(kind, {SERVER_NAME: self._death(next(self._server))})
+        name = next(self._clients)
+        made = Round(kind, {name: self._death(next(self._decks[name]))})
+        if kind == "both":
+            made.then[SERVER_NAME] = next(self._server_then), 1
         return made
 
     def _deck(self, cards: list[str]) -> Iterator[str]:
         while True:
             yield from self._rng.sample(cards, len(cards))
 
-    def _death(self, name: str) -> Death:
-        point = next(self._decks[name])
+    def _death(self, point: str) -> Death:
         if point == _RARE:
-            if self._server_returns:
-                return point, 1
-            # nobody logs in now: another one first
-            later, point = point, next(self._decks[name])
-            self._decks[name] = _before(later, self._decks[name])
-        few = self._rng.randrange(3) == 0
-        return point, self._rng.randint(1, _FIRST if few else _PASSAGES)
-
-
-def _before(card: str, deck: Iterator[str]) -> Iterator[str]:
-    yield card
-    yield from deck
+            return point, 1
+        return point, self._rng.randint(1, _FIRST if self._rng.randrange(3) == 0 else _PASSAGES)
 
 
 def floor(count: int, points: int) -> int:

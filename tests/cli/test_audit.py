@@ -264,6 +264,43 @@ def test_a_broken_line_in_the_middle_is_told_with_its_place(case: Case, broken: 
         audit(case.directory)
 
 
+def test_a_repeat_that_was_told_is_no_duplicate(case: Case) -> None:
+    case.logs["bob"].append(case.received(1, "alice", 3) | {"redelivered": True})
+    assert numbers(case) == {"redelivered": 1}
+
+
+def test_the_first_time_does_not_excuse_the_second(case: Case) -> None:
+    case.logs["bob"][-1]["redelivered"] = True
+    case.logs["bob"].append(case.received(1, "alice", 3))
+    assert numbers(case) == {"duplicated": 1}
+
+
+def test_what_was_handled_in_transactions_stands_in_a_table(case: Case) -> None:
+    rows = [line for line in case.logs["bob"] if line["event"] == "received"]
+    case.logs["bob"] = [line for line in case.logs["bob"] if line["event"] != "received"]
+    with closing(sqlite3.connect(case.directory / "bob.db")) as db, db:
+        db.execute("CREATE TABLE received (n INTEGER PRIMARY KEY, sender, msg_id, content)")
+        db.executemany("INSERT INTO received VALUES (@n, @from, @msg_id, @content)", rows)
+    assert numbers(case) == {}
+    with closing(sqlite3.connect(case.directory / "bob.db")) as db, db:
+        db.execute("INSERT INTO received SELECT 4, sender, msg_id, content FROM received LIMIT 1")
+    (case.directory / "im.db").unlink()
+    assert numbers(case) == {"duplicated": 1}
+
+
+def test_receipts_and_copies_have_numbers_too(case: Case) -> None:
+    case.write()
+    with closing(sqlite3.connect(case.directory / "im.db")) as db, db:
+        db.execute("ALTER TABLE mailbox_entries ADD COLUMN kind INTEGER NOT NULL DEFAULT 0")
+        # a receipt for alice, and a copy of what she wrote
+        db.execute("INSERT INTO mailbox_entries VALUES ('1', 4, NULL, 1), ('1', 5, 1, 0)")
+        db.execute("UPDATE mailboxes SET head = 5 WHERE user = '1'")
+    assert audit(case.directory).kept
+    with closing(sqlite3.connect(case.directory / "im.db")) as db, db:
+        db.execute("DELETE FROM mailbox_entries WHERE user = '1' AND seq = 4")
+    assert audit(case.directory).mailbox_gaps == 1
+
+
 def test_what_is_not_known_in_a_log_is_passed_over(case: Case) -> None:
     case.logs["bob"].append({"event": "a note", "t": 1})
     assert numbers(case) == {}

@@ -477,7 +477,7 @@ def _no_httpx(util: Any) -> Callable[..., Any]:
 
 def test_the_how_to_works_as_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
     page = (Path(__file__).parents[2] / "docs" / "how-to" / "sessions.md").read_text("utf-8")
-    main, config = re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)
+    main, _, config = re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)
     with SessionServer(Rules(tokens={"t0": 1})) as server:
         main = main.replace("ws://127.0.0.1:8080/ws", server.ws_url)
         exec(compile(main, "sessions.md", "exec"), {})

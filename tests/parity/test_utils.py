@@ -99,7 +99,11 @@ def test_im_log_in_the_environment_prints_the_log(
 ) -> None:
     monkeypatch.setenv("IM_LOG", "debug")
     IMClient(config("ws://127.0.0.1:1/ws")).queue_message(BOB, "hi")
-    assert capsys.readouterr().err.endswith(" im_asyncio < send message 1 to 2\n")
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(" im_asyncio ")[2] for line in lines] == [
+        "< send message 1 to 2",
+        "= message 1 is in the outbox",
+    ]
 
 
 # ------------------------------------------------------------ Validator
