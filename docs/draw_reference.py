@@ -12,19 +12,29 @@ import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from pydantic import BaseModel
 
+from im_proto.client import Event
+
 PACKAGES = (
     "im_asyncio",
     "im_threads",
+    "im_runtime",
     "im_proto",
+    "im_proto.client.events",
+    "im_proto.client.inputs",
+    "im_proto.client.actions",
+    "im_proto.client.journal",
     "im_proto.testing",
     "im_proto.testing.machines",
     "im_proto.testing.conformance",
     "im_server",
 )
+#: Of these not all: the rest is for who writes an adapter.
+ONLY = {"im_runtime": ("NAMES", "Durability")}
 PAGE = Path(__file__).with_name("reference.md")
 
 
@@ -39,7 +49,7 @@ def reference() -> str:
     for name in PACKAGES:
         package = importlib.import_module(name)
         parts.append(f"## {name}\n\n{_doc(package)}\n")
-        for public in package.__all__:
+        for public in ONLY.get(name) or _names(package):
             thing = getattr(package, public)
             if public.startswith("__") or id(thing) in seen:
                 continue
@@ -48,13 +58,27 @@ def reference() -> str:
     return "\n".join(parts)
 
 
+def _names(module: ModuleType) -> list[str]:
+    """What a module calls public; without a list of that, the classes that it defines."""
+    listed: list[str] | None = getattr(module, "__all__", None)
+    return listed or [
+        name
+        for name, thing in vars(module).items()
+        if inspect.isclass(thing)
+        and thing.__module__ == module.__name__
+        and not name.startswith("_")
+    ]
+
+
 def _describe(name: str, thing: Any) -> str:
     if isinstance(thing, Mapping):
-        rows = "\n".join(f"| `{key}` | {_first(_doc(value))} |" for key, value in thing.items())
+        rows = "\n".join(f"| `{key}` | {_row(value)} |" for key, value in thing.items())
         return f"### {name}\n\n| name | |\n|---|---|\n{rows}\n"
-    if not inspect.isclass(thing):
-        kind = _signature(thing) if callable(thing) else ""
-        return f"### {name}\n\n{_code(name + kind)}\n\n{_doc(thing)}\n"
+    if inspect.isroutine(thing):
+        return f"### {name}\n\n{_code(name + _signature(thing))}\n\n{_doc(thing)}\n"
+    if not inspect.isclass(thing):  # a constant, or a name for a type
+        said = repr(thing) if isinstance(thing, str) else _unqualified(str(thing))
+        return f"### {name}\n\n{_code(f'{name} = {said}')}\n"
     lines = [f"### {name}\n\n{_code(_head(name, thing))}\n\n{_doc(thing)}\n"]
     if issubclass(thing, BaseModel):
         lines.append(_fields(thing))
@@ -125,6 +149,16 @@ def _comments(model: type[BaseModel]) -> dict[str, str]:
 
 def _doc(thing: Any) -> str:
     return inspect.getdoc(thing) or ""
+
+
+def _row(value: object) -> str:
+    text = value if isinstance(value, str) else _first(_doc(value))
+    return text.replace("|", "\\|")
+
+
+def _unqualified(text: str) -> str:
+    """A type without the modules of its names; the union of all events by its own."""
+    return re.sub(r"\b(?:\w+\.)+(?=\w)", "", text.replace(str(Event), "Event"))
 
 
 def _first(doc: str) -> str:

@@ -37,12 +37,13 @@ class Timers(Generic[K]):
 
     def cancel(self, *timers: K) -> None:
         """Forget deadlines, set or not, and that they were too late to judge."""
-        self._graced.difference_update(timers)
-        self._forget(*timers)
+        for timer in timers:
+            self._graced.discard(timer)
+            self._forget(timer)
 
-    def _forget(self, *timers: K) -> None:
-        forgotten = [self._deadlines.pop(timer, None) for timer in timers]
-        if self._next in forgotten:  # most were not set: the core cancels at every step
+    def _forget(self, timer: K) -> None:
+        at = self._deadlines.pop(timer, None)
+        if at is not None and at == self._next:  # most were not set: the core cancels all the time
             self._next = min(self._deadlines.values(), default=None)
 
     def get(self, timer: K) -> float | None:
@@ -59,7 +60,8 @@ class Timers(Generic[K]):
         Each with whether it is too late to judge: true at most once in a row for each.
         """
         due = sorted((at, timer) for timer, at in self._deadlines.items() if at <= now)
-        self._forget(*(timer for _, timer in due))
+        for _, timer in due:
+            self._forget(timer)
         return [(timer, self._too_late(timer, now - at)) for at, timer in due]
 
     def all(self) -> list[tuple[K, float]]:

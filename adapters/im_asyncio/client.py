@@ -214,7 +214,7 @@ class IMClient(SessionMethods, Client):
 
     async def close(self) -> None:
         """`disconnect()`, and the storage, if there is one, is closed, for good: what was queued
-        stays in it, for the next client that opens it. Whoever waits for a message is released.
+        stays in it, for the next client that opens it, and whoever waits for a message is released.
 
         Takes a little longer than `disconnect()`, but not for ever, also if the disk hangs. Twice
         is no error. `async with` ends with it. Without storage the client can be connected again.
@@ -226,9 +226,14 @@ class IMClient(SessionMethods, Client):
             await self.disconnect()
         finally:
             if self._journal is not None and not self._driver.closed:
-                await self._life.close_storage()
-                text = "the client was closed; the message stays in the storage, for the next one"
-                self._pending.close(IMError(IMErrorCode.MESSAGE_SEND_FAILED, text))
+                try:
+                    await self._life.close_storage()
+                finally:
+                    text = (
+                        "the client was closed before the server had accepted the message; what "
+                        "was queued() stays in the storage, for the next one"
+                    )
+                    self._pending.close(IMError(IMErrorCode.MESSAGE_SEND_FAILED, text))
 
     # ------------------------------------------------------------ sending
 

@@ -134,6 +134,7 @@ class Driver(_Driver[Link]):
 
     async def until_written(self, timeout: float) -> bool:
         """Wait until the journal has all, at most so many seconds; False if it hasn't."""
+        self._journal_answered()  # an earlier loop may have ended before it was told
         return await self._until(lambda: self.written, timeout)
 
     async def _until(self, reached: Callable[[], bool], timeout: float) -> bool:

@@ -147,9 +147,13 @@ class Life(Standing):
             raise
 
     async def close_storage(self) -> None:
-        """What the engine wanted kept is kept, in bounded time; then the journal is closed."""
-        await self._driver.until_written(self._limit)
-        await in_thread("im_asyncio-storage", self._driver.close_journal, _MARGIN)
+        """What the engine wanted kept is kept, in bounded time; then the journal is closed, also
+        when this is cancelled."""
+        try:
+            await self._driver.until_written(self._limit)
+        finally:
+            self._driver.shut()  # here, so that nothing is queued while the thread begins
+            await in_thread("im_asyncio-storage", self._driver.close_journal, _MARGIN)
 
     async def _close(self, *, abort: bool) -> None:
         """From OPEN to CLOSED, whatever happens; a cancellation comes out at the end."""

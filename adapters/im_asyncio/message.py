@@ -38,7 +38,8 @@ class Message(_Message):
         may wait for the client (`await client.send_message(…)`), whose own writes wait for this.
 
         Raises:
-            LocalProtocolError: the client has no storage, or is closed; or `commit()` was called.
+            LocalProtocolError: the client has no storage, or is closed; `commit()` was called; or
+                the message was handled already, and nothing was written.
             sqlite3.Error: the file is locked, the disk is full …; nothing was written.
         """
         desk = self._of_a_client()
@@ -51,9 +52,9 @@ class Message(_Message):
             cancelled, _ = await _to_the_end(transaction.commit)
         except BaseException as exc:
             await _to_the_end(transaction.roll_back)
-            if isinstance(exc, Exception):
+            if transaction.done or isinstance(exc, Exception):
                 with suppress(LocalProtocolError):  # closed meanwhile
-                    desk.settle(self, False)
+                    desk.settle(self, transaction.done)
             raise
         with suppress(LocalProtocolError):
             desk.settle(self, True)

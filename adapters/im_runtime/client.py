@@ -86,7 +86,10 @@ class Client:
         self._journal = None
         if storage is not None:
             self._journal = Journal(
-                storage, durability=durability, known_pairs=self.config.known_pairs
+                storage,
+                user=self.config.user_id,
+                durability=durability,
+                known_pairs=self.config.known_pairs,
             )
             self._journal.open()
         try:
@@ -105,7 +108,7 @@ class Client:
         self._desk = Desk(
             self._settle,
             self._transaction,
-            lambda: None if self._journal is None else self._journal.epoch,
+            lambda: 0 if self._journal is None else self._journal.resets,
         )
 
     def _here(self, function: Callable[..., _T], *args: Any) -> _T:

@@ -374,13 +374,17 @@ class Driver(ABC, Generic[_L]):
         """The journal has all that the engine wanted written so far."""
         return self._writer is None or not (self._writer.pending or self._unwritten)
 
+    def shut(self) -> None:
+        """Nothing is taken any more, for good; where the engine is stepped."""
+        self.closed = True
+        self._disarm()
+
     def close_journal(self, timeout: float) -> None:
         """Close the journal for good; blocks, but no longer than so many seconds. Twice is no
         error. In any thread, when nothing is stepped any more."""
         if self._writer is None:
             return
-        self.closed = True
-        self._disarm()
+        self.shut()
         if not self._writer.close(timeout):
             self._log.warning("! the storage does not answer; its file is held until it does")
 

@@ -13,8 +13,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from im_proto.client.journal import Change, Cursor, JournalState, PairKnown
+from im_proto.client.journal import Change, JournalState, PairKnown
 from im_proto.errors import IMError, IMErrorCode, LocalProtocolError
+from im_proto.wire import UserId
 
 from . import journal_schema as schema
 from .filelock import FileLock, LockHeldError
@@ -49,6 +50,7 @@ class Journal:
 
     Args:
         path: of the file; beside it lie `.lock`, `-wal` and `-shm`.
+        user: whose it is: what waits in it goes out as this user's. None: not looked at.
         durability: what it survives.
         known_pairs: as for `JournalState`.
         busy_timeout: how long to wait for another program that has the file locked, in seconds.
@@ -61,6 +63,7 @@ class Journal:
         self,
         path: str | os.PathLike[str],
         *,
+        user: UserId | None = None,
         durability: Durability = "power",
         known_pairs: int = 4096,
         busy_timeout: float = 5.0,
@@ -74,15 +77,22 @@ class Journal:
         self._name = name
         # Symlinks resolved: two names of one file must meet at the same lock.
         self._path = Path(os.path.realpath(self._name))
+        self._user = user
+        self._process = os.getpid()
         self._synchronous = _SYNCHRONOUS[durability]
         self._known_pairs = known_pairs
         self._busy_timeout = busy_timeout
         self._lock = FileLock(Path(f"{self._path}.lock"))
         self._db: sqlite3.Connection | None = None
-        #: of the mailbox whose numbers are in the file; any thread may read it
-        self.epoch: str | None = None
+        #: how often the numbers of the mailbox have got another meaning; any thread may read it
+        self.resets = 0
 
     # ------------------------------------------------------------ open and close
+
+    @property
+    def is_open(self) -> bool:
+        """Is the file this journal's, so that nobody else opens it?"""
+        return self._db is not None and os.getpid() == self._process
 
     def open(self) -> None:
         """Take the file for this process alone, and make what is not there yet.
@@ -174,6 +184,8 @@ class Journal:
         # SQLite opens a file that may only be read without a word: these write, to find out.
         db.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
         db.execute(f"PRAGMA user_version = {schema.SCHEMA_VERSION}")
+        if self._user is not None and (owner := schema.owner(db, self._user)) != str(self._user):
+            raise self._error(f"belongs to user {owner}: choose another path for user {self._user}")
         self._drop_pairs(db)
 
     # ------------------------------------------------------------ read and write
@@ -188,12 +200,12 @@ class Journal:
         try:
             with self._telling():
                 state = schema.read(db, self._known_pairs)
+                self.resets = schema.resets(db)
         except schema.OddRecordError as odd:
             raise self._error(
                 f"holds what no client has written ({odd}): restore a backup, or choose another "
                 "path"
             ) from None
-        self.epoch = None if state.cursor is None else state.cursor.epoch
         return state
 
     def write(self, changes: Iterable[Change]) -> None:
@@ -208,21 +220,26 @@ class Journal:
             schema.write(db, changes)
             if any(isinstance(change, PairKnown) for change in changes):
                 self._drop_pairs(db)
-        for change in changes:
-            if isinstance(change, Cursor):
-                self.epoch = change.epoch
+            resets = schema.resets(db)
+        self.resets = resets
 
     def _drop_pairs(self, db: sqlite3.Connection) -> None:
-        # Counting takes as long as there are pairs, so it is left out as long as it can be.
+        # Counting takes as long as there are pairs, so it is left out as long as it can be, and
+        # some more than `load` gives may be there.
         (newest,) = db.execute("SELECT coalesce(max(n), 0) FROM im_pairs").fetchone()
         (oldest,) = db.execute("SELECT coalesce(min(n), 1) FROM im_pairs").fetchone()
-        if newest - oldest + 1 <= self._known_pairs:
+        if newest - oldest + 1 <= self._known_pairs + self._known_pairs // 8:
             return
         (count,) = db.execute("SELECT count(*) FROM im_pairs").fetchone()
         if count > self._known_pairs:
             schema.drop_pairs(db, count - self._known_pairs)
 
     def _opened(self) -> sqlite3.Connection:
+        if os.getpid() != self._process:  # neither SQLite nor the lock goes over a fork
+            raise self._error(
+                "is in use by the process that forked this one: make a client here, with a file "
+                "of its own"
+            )
         if self._db is None:
             raise self._error("is closed")
         return self._db

@@ -84,6 +84,9 @@ MIGRATIONS: Final = (
             UNIQUE (from_user, msg_id)
         )
         """,
+        # How often the numbers of the mailbox have got another meaning.
+        "CREATE TABLE im_resets (id INTEGER PRIMARY KEY CHECK (id = 1), count INTEGER NOT NULL)",
+        "CREATE TABLE im_owner (id INTEGER PRIMARY KEY CHECK (id = 1), user_id TEXT NOT NULL)",
     ),
 )
 SCHEMA_VERSION: Final = len(MIGRATIONS)
@@ -95,10 +98,19 @@ _PUT_OUTGOING: Final = (
     f"VALUES ({', '.join(f':{name}' for name in _COLUMNS)})"
 )
 _GET_OUTGOING: Final = f"SELECT {_NAMES} FROM im_outgoing ORDER BY ref"  # noqa: S608
+#: In place of what is known of that message.
+_PUT_PAIR: Final = (
+    "INSERT OR REPLACE INTO im_pairs (n, from_user, msg_id, digest) "
+    "SELECT coalesce(max(n), 0) + 1, ?, ?, ? FROM im_pairs"
+)
 #: It counts only beyond the cursor.
 PUT_HANDLED: Final = (
     "INSERT OR IGNORE INTO im_handled (seq) SELECT :seq "
     "WHERE NOT EXISTS (SELECT 1 FROM im_cursor WHERE im_cursor.seq >= :seq)"
+)
+_NEWEST_PAIRS: Final = (
+    "SELECT * FROM (SELECT n, from_user, msg_id, digest FROM im_pairs ORDER BY n DESC LIMIT ?) "
+    "ORDER BY n"
 )
 _T = TypeVar("_T")
 
@@ -138,13 +150,7 @@ def write(db: sqlite3.Connection, changes: Iterable[Change]) -> None:
             case Handled():
                 db.execute(PUT_HANDLED, {"seq": change.seq})
             case PairKnown():
-                pair = (str(change.from_user), change.msg_id)
-                db.execute("DELETE FROM im_pairs WHERE from_user = ? AND msg_id = ?", pair)
-                db.execute(
-                    "INSERT INTO im_pairs (n, from_user, msg_id, digest) "
-                    "SELECT coalesce(max(n), 0) + 1, ?, ?, ? FROM im_pairs",
-                    (*pair, change.digest),
-                )
+                db.execute(_PUT_PAIR, (str(change.from_user), change.msg_id, change.digest))
 
 
 def _put_cursor(db: sqlite3.Connection, cursor: Cursor) -> None:
@@ -152,6 +158,9 @@ def _put_cursor(db: sqlite3.Connection, cursor: Cursor) -> None:
     if before is not None and before[0] != cursor.epoch:
         db.execute("DELETE FROM im_offered")
         db.execute("DELETE FROM im_handled")
+        db.execute(
+            "INSERT INTO im_resets VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET count = count + 1"
+        )
     user = None if cursor.from_user is None else str(cursor.from_user)
     db.execute(
         "INSERT OR REPLACE INTO im_cursor VALUES (1, ?, ?, ?, ?)",
@@ -168,6 +177,32 @@ def drop_pairs(db: sqlite3.Connection, too_many: int) -> None:
 
 
 # ---- reading
+
+
+def owner(db: sqlite3.Connection, user: UserId) -> str:
+    """Whose file it is: of the first user who asks."""
+    db.execute("INSERT OR IGNORE INTO im_owner VALUES (1, ?)", (str(user),))
+    (of,) = db.execute("SELECT user_id FROM im_owner").fetchone()
+    return str(of)
+
+
+def resets(db: sqlite3.Connection) -> int:
+    """How often the numbers of the mailbox have got another meaning."""
+    (count,) = db.execute("SELECT coalesce(max(count), 0) FROM im_resets").fetchone()
+    return int(count)
+
+
+def has(db: sqlite3.Connection, change: Handled | PairKnown) -> bool:
+    """Was that written before?"""
+    if isinstance(change, Handled):
+        query = (
+            "SELECT EXISTS (SELECT 1 FROM im_handled WHERE seq = :seq) "
+            "OR EXISTS (SELECT 1 FROM im_cursor WHERE im_cursor.seq >= :seq)"
+        )
+        return bool(db.execute(query, {"seq": change.seq}).fetchone()[0])
+    query = "SELECT 1 FROM im_pairs WHERE from_user = ? AND msg_id = ? AND digest = ?"
+    known = db.execute(query, (str(change.from_user), change.msg_id, change.digest)).fetchone()
+    return known is not None
 
 
 def read(db: sqlite3.Connection, known_pairs: int) -> JournalState:
@@ -192,7 +227,7 @@ def read(db: sqlite3.Connection, known_pairs: int) -> JournalState:
     for row in _rows(db, "SELECT seq FROM im_offered"):
         state.offered = _record(Offered, row, "im_offered").seq
     state.handled = {row["seq"] for row in _rows(db, "SELECT seq FROM im_handled")}
-    for row in _rows(db, "SELECT n, from_user, msg_id, digest FROM im_pairs ORDER BY n"):
+    for row in _rows(db, _NEWEST_PAIRS, known_pairs):
         where = f"im_pairs, n {row.pop('n')}"
         row["from_user"] = _user(row["from_user"], where)
         pair = _record(PairKnown, row, where)
@@ -200,8 +235,8 @@ def read(db: sqlite3.Connection, known_pairs: int) -> JournalState:
     return state
 
 
-def _rows(db: sqlite3.Connection, query: str) -> Iterator[dict[str, Any]]:
-    cursor = db.execute(query)
+def _rows(db: sqlite3.Connection, query: str, *asked: int) -> Iterator[dict[str, Any]]:
+    cursor = db.execute(query, asked)
     names = [column[0] for column in cursor.description]
     for row in cursor:
         yield dict(zip(names, row, strict=True))

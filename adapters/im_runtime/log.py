@@ -222,6 +222,10 @@ _ROWS: Final[dict[type, _Row]] = {
         _DEBUG,
         lambda e: f"= session call {e.ref} answered: {len(e.sessions)} sessions",
     ),
+    ev.HistoryFetched: (
+        _DEBUG,
+        lambda e: f"= session call {e.ref} answered: {len(e.page.records)} messages",
+    ),
     ev.SessionFailed: (logging.WARNING, lambda e: f"! session call {e.ref}: {_error(e.error)}"),
     ev.DuplicateSuppressed: (_DEBUG, lambda e: f"= repeat of message {e.msg_id} seq {e.seq}"),
 }

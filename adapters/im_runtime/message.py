@@ -41,8 +41,8 @@ class Message:
     delivery: int = field(default=0, repr=False, compare=False)
     redelivered: bool = False
     attempt: int = 1
-    #: of the mailbox in which it has its `seq`, with storage. Not for applications.
-    epoch: str | None = field(default=None, repr=False, compare=False)
+    #: as the journal had it when this came: what `seq` means. Not for applications.
+    resets: int = field(default=0, repr=False, compare=False)
     _desk: Desk | None = field(default=None, repr=False, compare=False)
 
     def ack(self) -> None:
@@ -79,7 +79,7 @@ class Message:
             event.delivery,
             redelivered,
             attempt,
-            None if desk is None else desk.epoch(),
+            0 if desk is None else desk.resets(),
             desk,
         )
 
@@ -90,17 +90,18 @@ class Desk:
     Args:
         settle: takes a message, and whether it was handled (True) or has failed; in any thread.
         begin: makes a transaction for a message.
-        epoch: of the mailbox, as the journal has it now.
+        resets: how often the numbers of the mailbox have got another meaning, as the journal has it
+            now.
     """
 
-    __slots__ = ("begin", "epoch", "settle")
+    __slots__ = ("begin", "resets", "settle")
 
     def __init__(
         self,
         settle: Callable[[Any, bool], None],
         begin: Callable[[Any], Transaction],
-        epoch: Callable[[], str | None],
+        resets: Callable[[], int],
     ) -> None:
         self.settle = settle
         self.begin = begin
-        self.epoch = epoch
+        self.resets = resets

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from im_proto.client.incoming import pair_known
-from im_proto.client.journal import Change, Handled
+from im_proto.client.journal import Handled, PairKnown
 from im_proto.errors import LocalProtocolError
 
 from . import journal_schema as schema
@@ -35,16 +35,22 @@ class Transaction:
         self._journal = journal
         self._message = message
         self._db: sqlite3.Connection | None = None
+        #: it is on disk that the message is handled
+        self.done = False
 
     def begin(self) -> sqlite3.Connection:
         """Begin it.
 
         Raises:
             sqlite3.Error: another program has the file locked …
+            LocalProtocolError: the client was closed meanwhile.
         """
         db = self._journal.connect()
         try:
             db.execute("BEGIN IMMEDIATE")
+            # As long as this lasts, the next client of the file can't read it.
+            if not self._journal.is_open:
+                raise LocalProtocolError("transaction(): the client was closed meanwhile")
         except BaseException:
             db.close()
             raise
@@ -55,7 +61,8 @@ class Transaction:
         """Note that the message is handled, and commit.
 
         Raises:
-            LocalProtocolError: the application has ended it itself.
+            LocalProtocolError: the application has ended it itself; or the message was handled
+                before, and nothing of it was written.
             sqlite3.Error: nothing of it was written.
         """
         db = self._db
@@ -66,17 +73,24 @@ class Transaction:
                     "transaction(): commit() or rollback() inside; what was committed there is on "
                     "disk, and the message is not handled"
                 )
-            schema.write(db, self._handled(db))
+            changes = self._handled(db)
+            if changes and schema.has(db, changes[0]):
+                self.done = True
+                raise LocalProtocolError(
+                    "transaction(): the message was handled already; nothing was written"
+                )
+            schema.write(db, changes)
             db.execute("COMMIT")
+            self.done = True
         finally:
             self.roll_back()
 
-    def _handled(self, db: sqlite3.Connection) -> list[Change]:
+    def _handled(self, db: sqlite3.Connection) -> list[Handled | PairKnown]:
         message = self._message
-        changes: list[Change] = []
+        changes: list[Handled | PairKnown] = []
         # The numbers of a mailbox that was reset meanwhile mean nothing any more; who wrote it, and
         # which of his messages it is, does.
-        if message.seq is not None and message.epoch == _epoch(db):
+        if message.seq is not None and message.resets == schema.resets(db):
             changes.append(Handled(seq=message.seq))
         known = pair_known(message)
         if known is not None:
@@ -91,8 +105,3 @@ class Transaction:
                 if db.in_transaction:
                     db.execute("ROLLBACK")
             db.close()
-
-
-def _epoch(db: sqlite3.Connection) -> str | None:
-    row = db.execute("SELECT epoch FROM im_cursor").fetchone()
-    return None if row is None else str(row[0])

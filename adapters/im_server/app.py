@@ -50,9 +50,10 @@ class IMServer:
         store: `sqlite:///PATH`, or a `Store`; one server at a time uses a file.
         authenticate: who checks tokens: a function from a token to an `Identity`, or an object
             such as `JWTAuthenticator(secret)`. It raises TokenRefusedError.
-        authorize_send: may the first user write to the second? Everybody may if None. What it
-            says is believed for `config.authorization_kept` seconds; if it raises, the sender is
-            asked to come again.
+        authorize_send: may the first user write to the second, and begin a session with them?
+            Everybody may if None. What it says is believed for `config.authorization_kept`
+            seconds; if it raises, or takes longer than `config.auth_timeout`, the sender is asked
+            to come again.
         on_message: is called with each `StoredMessage`, in order, after it is on disk and outside
             of its way: nothing waits for it, and what it raises is logged. A killed server has
             lost the calls that were still to come; webhooks have not.
@@ -173,13 +174,13 @@ class IMServer:
 
     async def call(self, user: UserId, op: str, params: Mapping[str, Any]) -> Any:
         """Make a call of docs/protocol.md section 3 as a user: `create`, `get`, `startChat`,
-        `getCurrent` or `history`; returns its data.
+        `getCurrent` or `history`; returns its data. `authorize_send` is not asked.
 
         Raises:
             RefusedError: there is no such session for that user, or the parameters are wrong.
             RuntimeError: called from another event loop, or the server isn't started.
         """
-        answered = await http.call(self.runner, user_id(user), op, params)
+        answered = await http.call(self.runner, user_id(user), op, params, trusted=True)
         if answered.code != codes.OK:
             raise RefusedError(answered.code, answered.text)
         return answered.data

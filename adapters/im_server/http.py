@@ -45,14 +45,18 @@ def routes(runner: Runner) -> list[Route]:
     ]
 
 
-async def call(runner: Runner, user: UserId, op: str, params: Mapping[str, Any]) -> act.Answered:
-    """Make a call of section 3 as a user.
+async def call(
+    runner: Runner, user: UserId, op: str, params: Mapping[str, Any], *, trusted: bool = False
+) -> act.Answered:
+    """Make a call of section 3 as a user; `trusted`: for the site, which is not asked about it.
 
     Raises:
         RuntimeError: the server doesn't run in this event loop, or goes down.
     """
     return await runner.ask(
-        lambda request: inp.CallAsked(request=request, user=user, op=op, params=params)
+        lambda request: inp.CallAsked(
+            request=request, user=user, op=op, params=params, trusted=trusted
+        )
     )
 
 

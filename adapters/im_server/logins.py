@@ -11,9 +11,9 @@ from im_proto.wire import UserId
 
 from .lookups import devices_of, mailboxes_of, user_text
 from .mailbox import oldest_of, resume_entry
+from .rownumbers import last_row
 from .schema import draw_epoch
 from .tables import devices, fences, mailboxes, users
-from .writing import LAST_ROW
 
 __all__ = ["log_in", "note_seen"]
 
@@ -56,8 +56,8 @@ def log_in(connection: Connection, request: StoreLogin, at: int) -> Login:
     login = {"user": name, "device": request.device, "generation": generation}
     connection.execute(_UPSERT_LOGIN, login | {"last_msg_id": 0, "last_login_at": at})
     if request.device != PLAIN:
-        last = connection.scalar(LAST_ROW) or 0
-        connection.execute(_INSERT_FENCE, login | {"logged_in_at": at, "last_message_id": last})
+        fence = {"logged_in_at": at, "last_message_id": last_row(connection)}
+        connection.execute(_INSERT_FENCE, login | fence)
     oldest = oldest_of(connection, user)
     resume_seq = request.resume_seq
     return Login(

@@ -100,7 +100,8 @@ _AWAITING = (
 
 def a_message(row: Any) -> Message:
     """A row of MESSAGE_COLUMNS."""
-    sender, device, generation, client_msg_id, msg_id, recipient, *rest, wants_receipt = row
+    sender, device, generation, client_msg_id, msg_id, recipient, *rest = row
+    content, message_type, session_id, seq, accepted_at, wants_receipt = rest
     return Message(
         user_id(sender),
         device,
@@ -108,7 +109,11 @@ def a_message(row: Any) -> Message:
         msg_id if client_msg_id is None else client_msg_id,
         msg_id,
         user_id(recipient),
-        *rest,
+        content,
+        message_type,
+        session_id,
+        seq,
+        accepted_at,
         bool(wants_receipt),
     )
 

@@ -48,16 +48,20 @@ _AT_SEQ = (
 STATEMENTS = {"entries": _ENTRIES, "head": _HEAD, "oldest": _OLDEST, "at a seq": _AT_SEQ}
 
 
+#: `json.dumps` makes an encoder for each call, unless it is told nothing.
+_compact = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def of_entry(
     what: Message | ReceiptEntry | ReadSyncEntry, row: int | None
 ) -> tuple[int, int | None, str | None]:
     """The columns `kind`, `message_id` and `data`; `row` is that of a message."""
     if isinstance(what, ReceiptEntry):
         data = [what.user, what.status, what.session_id, what.timestamp, what.msg_ids]
-        return RECEIPT, None, json.dumps(data, separators=(",", ":"))
+        return RECEIPT, None, _compact(data)
     if isinstance(what, ReadSyncEntry):
         data = [what.from_user, what.msg_id]
-        return READ_SYNC, None, json.dumps(data, separators=(",", ":"))
+        return READ_SYNC, None, _compact(data)
     return MESSAGE, row, None
 
 

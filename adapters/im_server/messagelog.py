@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Integer, bindparam, func, select
+from sqlalchemy import Connection, Integer, bindparam, select
 from sqlalchemy.dialects import sqlite
 
 from im_proto.wire import user_id
 
+from .rownumbers import last_row
 from .store import Store
 from .stored import LoggedMessage, StoredMessage
 from .tables import messages, meta
@@ -20,7 +21,6 @@ _place = sqlite.insert(meta)
 _KEEP_PLACE = _place.on_conflict_do_update(
     index_elements=["key"], set_={"value": _place.excluded.value}
 )
-_NEWEST = select(func.max(messages.c.id))
 _BEHIND = (
     select(
         messages.c.id,
@@ -83,9 +83,9 @@ def _key(name: str) -> str:
 
 
 def _find_place(connection: Connection, name: str) -> int:
-    newest = connection.scalar(_NEWEST) or 0
     kept = connection.scalar(_PLACE, {"name": _key(name)})
     if kept is None:
+        newest = last_row(connection)
         _keep(connection, name, newest)
         return newest
     return int(kept)

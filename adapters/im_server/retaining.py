@@ -21,6 +21,7 @@ from im_proto.server.retention import Held, plan_release
 from im_proto.wire import user_id
 
 from .lookups import user_text
+from .rownumbers import pass_over
 from .tables import devices, entries, mailboxes, messages
 
 __all__ = ["Retention"]
@@ -108,7 +109,8 @@ class Retention:
         """Carry out a request, inside a transaction."""
         page = connection.execute(_MAILBOXES, {"behind": self._behind, "limit": _PAGE}).all()
         release = plan_release(
-            [_held(connection, row, request) for row in page if _holds_too_much(row, request)],
+            # one after the other: no more of them are looked into than there is room for
+            (_held(connection, row, request) for row in page if _holds_too_much(row, request)),
             request.keep,
             request.limit,
         )
@@ -152,6 +154,7 @@ def _drop_messages(connection: Connection, before: int, room: int) -> bool:
     free = connection.execute(_FREE, {"before": before, "limit": room + 1}).all()
     going = free[:room]
     if going:
+        pass_over(connection)
         connection.execute(_DROP_MESSAGE, [{"row": row.id} for row in going])
         forgotten: dict[tuple[str, str], int] = {}
         for _, sender, device, msg_id in going:

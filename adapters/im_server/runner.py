@@ -278,7 +278,7 @@ class Runner:
         elif isinstance(action, act.Authenticate):
             self.site.authenticate(action, self.feed)
         elif isinstance(action, act.Authorize):
-            self.site.authorize(action, self.feed)
+            self.site.authorize(action, self.feed, self.config.auth_timeout)
         elif isinstance(action, act.MessageStored):
             self.site.stored(action.entry, action.offline)
         elif isinstance(action, act.Answered):

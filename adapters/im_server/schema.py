@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, delete, exc, insert, inspect, select, update
 
 from .failures import StoreError, short
+from .rownumbers import pass_over
 from .tables import SCHEMA_VERSION, mailboxes, meta, metadata
 
 __all__ = ["BACKUP_MARK", "draw_epoch", "prepare"]
@@ -17,6 +18,8 @@ __all__ = ["BACKUP_MARK", "draw_epoch", "prepare"]
 _APPLICATION = "im-proto"
 #: In `meta` of a copy that `backup.py` made: when, in seconds since 1970.
 BACKUP_MARK = "backup"
+#: More messages than were ever stored since a backup.
+_MANY = 2**32
 logger = logging.getLogger(__name__)
 
 
@@ -95,6 +98,7 @@ def _begin_new_epochs(connection: Connection, name: str, made: str) -> None:
         connection.execute(
             update(mailboxes).where(mailboxes.c.user == user).values(epoch=draw_epoch())
         )
+    pass_over(connection, _MANY)  # what a webhook was told of later messages stays true
     _set(connection, "epoch", draw_epoch())
     connection.execute(delete(meta).where(meta.c.key == BACKUP_MARK))
 

@@ -20,6 +20,7 @@ from im_proto.server.records import MailboxEntry
 from im_proto.wire import UserId, codes, user_id
 
 from .stored import StoredMessage
+from .threads import Threads
 from .tokens import Authenticate, Identity, TokenRefusedError
 from .webhooks import MessageLog, Webhooks
 
@@ -61,6 +62,7 @@ class Site:
         self._told: asyncio.Queue[tuple[OnMessage, StoredMessage] | None] | None = None
         self._telling: asyncio.Task[None] | None = None
         self._unheard = 0
+        self._threads = _SiteThreads()
 
     @property
     def authorizes(self) -> bool:
@@ -74,6 +76,7 @@ class Site:
 
     def start(self, log: MessageLog) -> None:
         """Begin, in this loop; webhooks read from `log`."""
+        self._threads = _SiteThreads()
         self._webhooks.start(log)
         self._told = asyncio.Queue(MAX_WAITING)
         self._telling = asyncio.create_task(self._tell())
@@ -84,15 +87,15 @@ class Site:
             task.cancel()
         await self._webhooks.stop()
         telling, self._telling = self._telling, None
-        if telling is None or self._told is None:
-            return
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
-                await self._told.put(None)
+        if telling is not None and self._told is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout):
+                    await self._told.put(None)
+                    await asyncio.wait([telling])
+            if telling.cancel():
+                logger.error("%d hooks were not called: no time was left", self._told.qsize())
                 await asyncio.wait([telling])
-        if telling.cancel():
-            logger.error("%d hooks were not called: no time was left", self._told.qsize())
-            await asyncio.wait([telling])
+        self._threads.close()
 
     # ------------------------------------------------------------ tokens
 
@@ -130,7 +133,8 @@ class Site:
         method = getattr(self._authenticate, "authenticate", None)
         try:
             if method is None:
-                found = await call(cast("Callable[[str], Any]", self._authenticate), token)
+                function = cast("Callable[[str], Any]", self._authenticate)
+                found = await call(self._threads.authenticate, function, token)
             else:
                 found = method(token)
                 if inspect.isawaitable(found):
@@ -149,15 +153,19 @@ class Site:
 
     # ------------------------------------------------------------ who may write to whom
 
-    def authorize(self, action: act.Authorize, feed: Feed) -> None:
-        """Ask whether the one may write to the other."""
-        self._spawn(self._permit(action, feed))
+    def authorize(self, action: act.Authorize, feed: Feed, timeout: float) -> None:
+        """Ask whether the one may write to the other; after `timeout` seconds nobody knows."""
+        self._spawn(self._permit(action, feed, timeout))
 
-    async def _permit(self, action: act.Authorize, feed: Feed) -> None:
+    async def _permit(self, action: act.Authorize, feed: Feed, timeout: float) -> None:
         assert self._authorize_send is not None
         allowed: bool | None = None
         try:
-            allowed = bool(await call(self._authorize_send, action.sender, action.recipient))
+            two = (action.sender, action.recipient)
+            async with asyncio.timeout(timeout):
+                allowed = bool(await call(self._threads.authorize, self._authorize_send, *two))
+        except TimeoutError:
+            logger.error("authorize_send took too long")
         except Exception:
             logger.exception("authorize_send failed")
         feed(inp.Authorized(request=action.request, allowed=allowed))
@@ -198,7 +206,7 @@ class Site:
         while (told := await self._told.get()) is not None:
             hook, message = told
             try:
-                await call(hook, message)
+                await call(self._threads.hooks, hook, message)
             except Exception:
                 logger.exception("a hook failed at message %d", message.msg_id)
 
@@ -208,11 +216,25 @@ class Site:
         task.add_done_callback(self._asking.discard)
 
 
-async def call(function: Callable[..., Any], *args: object) -> Any:
+class _SiteThreads:
+    """Each function of a site has its own, so that one that hangs takes none from the others."""
+
+    def __init__(self) -> None:
+        self.authenticate = Threads()
+        self.authorize = Threads()
+        self.hooks = Threads(1)  # they are called in turn
+
+    def close(self) -> None:
+        """They end."""
+        for threads in (self.authenticate, self.authorize, self.hooks):
+            threads.close()
+
+
+async def call(threads: Threads, function: Callable[..., Any], *args: object) -> Any:
     """Call a function of the site: one that is async here, any other in a thread, where it may
     block."""
     itself: Any = function  # a function, or an object that is called
     if inspect.iscoroutinefunction(itself) or inspect.iscoroutinefunction(itself.__call__):
         return await function(*args)
-    result = await asyncio.to_thread(function, *args)
+    result = await threads.call(function, *args)
     return await result if inspect.isawaitable(result) else result

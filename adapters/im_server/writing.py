@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 from sqlalchemy.dialects import sqlite
 
 from im_proto.server.planning import Plan
@@ -15,9 +15,10 @@ from im_proto.wire import UserId
 
 from .lookups import user_text
 from .mailbox import of_entry
+from .rownumbers import last_row
 from .tables import devices, entries, mailboxes, messages, sessions
 
-__all__ = ["LAST_ROW", "SwallowedError", "write", "write_sessions"]
+__all__ = ["SwallowedError", "write", "write_sessions"]
 
 
 class SwallowedError(ValueError):
@@ -71,7 +72,6 @@ _UPSERT_SESSIONS = _prepared(
     ),
     *sessions.columns.keys(),
 )
-LAST_ROW = select(func.max(messages.c.id))
 
 
 def write(connection: Connection, plan: Plan) -> None:
@@ -89,7 +89,7 @@ def write(connection: Connection, plan: Plan) -> None:
     rows: dict[tuple[UserId, int], int] = {}
     if plan.messages:
         # The write lock is ours, so the row numbers can be given here, a batch at a time.
-        first = 1 + (connection.scalar(LAST_ROW) or 0)
+        first = 1 + last_row(connection)
         rows = {(m.sender, m.msg_id): row for row, m in enumerate(plan.messages, first)}
         held = Counter(e.what for e in plan.entries if isinstance(e.what, Message))
         _insert_all(

@@ -31,7 +31,8 @@ class Message(_Message):
         this.
 
         Raises:
-            LocalProtocolError: the client has no storage, or is closed; or `commit()` was called.
+            LocalProtocolError: the client has no storage, or is closed; `commit()` was called; or
+                the message was handled already, and nothing was written.
             sqlite3.Error: the file is locked, the disk is full …; nothing was written.
         """
         desk = self._of_a_client()
@@ -41,9 +42,9 @@ class Message(_Message):
             transaction.commit()
         except BaseException as exc:
             transaction.roll_back()
-            if isinstance(exc, Exception):
+            if transaction.done or isinstance(exc, Exception):
                 with suppress(LocalProtocolError):  # closed meanwhile
-                    desk.settle(self, False)
+                    desk.settle(self, transaction.done)
             raise
         with suppress(LocalProtocolError):
             desk.settle(self, True)

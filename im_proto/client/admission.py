@@ -130,6 +130,8 @@ class Admission:
         if self.line:
             return None
         count, size = self._excess(message)
+        if count <= 0 and size <= 0:
+            return []
         dropped = []
         for candidate in self._may_be_dropped(message):
             if count <= 0 and size <= 0:

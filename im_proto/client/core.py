@@ -15,7 +15,6 @@ from ..config import ClientConfig
 from ..errors import IMError, IMErrorCode, LocalProtocolError, printable
 from ..wire import (
     AuthExpiring,
-    AuthRequest,
     AuthResponse,
     BadFrame,
     ChatAnswer,
@@ -30,7 +29,6 @@ from ..wire import (
     Outcome,
     ReadSync,
     ReceiptPush,
-    ServerLimits,
     SessionResponse,
     SyncResponse,
     Unknown,
@@ -41,19 +39,21 @@ from ..wire.codes import SESSION_CLOSED
 from . import actions as act
 from . import events as ev
 from . import inputs as inp
-from .deadlines import Deadlines
 from .effects import Counters
 from .explain import explain
 from .journal import JournalState, OutgoingRecord
 from .journaling import RETRY_AFTER
-from .login import CAPABILITIES, Answer
 from .timers import Timer
+from .welcome import Welcome
 
 #: What a server that grants `batch` may send us in one array.
 MAX_BATCH: Final = 1024
+# Of what comes in, by far the most. Tuples, as a union would be made anew for each message.
+_PUSHES: Final = (ChatRedirectToUser, ReceiptPush, ReadSync, Unknown)
+_ANSWERS: Final = (ChatSendResponse, ChatAnswer)
 
 
-class ClientCore(Deadlines):
+class ClientCore(Welcome):
     """A client without a transport: whole text frames and time in, actions out.
 
     For embedders whose transport already gives messages (a browser, an ASGI server) and for
@@ -79,8 +79,6 @@ class ClientCore(Deadlines):
     ) -> None:
         super().__init__(config, now=now, wall=wall, rng=rng, journal=journal)
         self._told = self.state()
-        #: when AUTH_REQUEST went out
-        self._asked_at = 0.0
 
     # ------------------------------------------------------------ the door
 
@@ -207,99 +205,6 @@ class ClientCore(Deadlines):
         self.fx.notify(ev.ErrorOccurred(error=error))
         self.journaling.again(self.sending.unrecorded(changes, ticket, error))
 
-    # ------------------------------------------------------------ logged in, or not
-
-    def _on_link_opened(self, opened: inp.LinkOpened) -> None:
-        self._connection_to("handshake_accepted")
-        self.timers.cancel(Timer.CONNECT)
-        self._told_connected = True
-        self.fx.notify(ev.Connected())
-        self.login.link_opened(capable=opened.capable)
-        self._asked_at = self.fx.now
-        self.timers.set(Timer.AUTH, self.fx.now + self.config.timeouts.auth)
-        self.fx.say(self.login.request_message(self.receiving.inbox.resume()))
-        # alone, and never in a batch
-        self.fx.flush(opened.transport, batch=1, frame_bytes=0)
-        self.reason = "connected, logging in"
-
-    def _on_auth_response(self, response: AuthResponse) -> None:
-        if self.refresh.out is not None:
-            self.refresh.answered(response)
-            return
-        if self.login.state != "authenticating":
-            self._violated("AUTH_RESPONSE without a log-in")
-            return
-        self.timers.cancel(Timer.AUTH)
-        self.login.excused()
-        judgement = self.login.judge(response)
-        error = judgement.error
-        if error is None:
-            self._welcome(response)
-            return
-        self.fx.notify(ev.AuthFailed(error=error))
-        self._end_link(1000, "")
-        if judgement.answer is Answer.REFUSED:
-            self.login.to("login_refused")
-            self._halt(error, "the server refused the log-in")
-        else:
-            if judgement.answer is Answer.NEW_TOKEN:
-                self.login.to("token_rejected")
-            self._come_back(error, error.text)
-
-    def _welcome(self, response: AuthResponse) -> None:
-        fx, login, now = self.fx, self.login, self.fx.now
-        asked = login.asked_for_extensions
-        data = response.data if response.data is not None and asked else None
-        granted = frozenset(data.capabilities or ()) if data else frozenset()
-        self.capabilities = granted & frozenset(CAPABILITIES)
-        fx.inline = "inline" in self.capabilities
-        self._limits = (data and data.limits) or ServerLimits()
-        login.to("accepted")
-        self._reconnect_to("succeeded")
-        self.backoff.authenticated(now)
-        self.last_error = None
-        self.reason = "logged in"
-        if login.welcomed():
-            fx.notify(ev.ExtensionsRefused(ws_url=self.config.ws_url))
-        self.liveness.start(data.heartbeat if data else None, now, rtt=now - self._asked_at)
-        self._watch()
-        idempotent = data is not None and data.device_id == self.device_id
-        self.sending.online(
-            idempotent=idempotent,
-            status="status" in self.capabilities,
-            last_id=(data.last_msg_id or 0) if data else 0,
-            limits=data.limits if data else None,
-        )
-        fx.notify(
-            ev.Authenticated(
-                user_id=self.config.user_id,
-                username=response.data.username if response.data else None,
-                capabilities=self.capabilities,
-            )
-        )
-        self.refresh.online(data, granted="refresh" in self.capabilities)
-        self.sessions.online(granted="sessions" in self.capabilities)
-        self.life.online(typing="typing" in self.capabilities)
-        resumed = data is not None and self.receiving.online(
-            data, numbered="seq" in self.capabilities
-        )
-        if self._was_authenticated:
-            fx.counters.reconnects += 1
-            fx.notify(ev.Reconnected(resumed=resumed))
-        self._was_authenticated = True
-        self._tell_guarantee(idempotent)
-
-    def _tell_guarantee(self, idempotent: bool) -> None:
-        if idempotent:
-            guarantee = ev.Guarantee.EXACTLY_ONCE
-        elif self.config.resend_when_unsure:
-            guarantee = ev.Guarantee.AT_LEAST_ONCE
-        else:
-            guarantee = ev.Guarantee.AT_MOST_ONCE
-        if guarantee is not self.guarantee:
-            self.guarantee = guarantee
-            self.fx.notify(ev.GuaranteeChanged(guarantee=guarantee))
-
     # ------------------------------------------------------------ what comes in
 
     def _on_text(self, received: inp.TextReceived) -> None:
@@ -321,9 +226,9 @@ class ClientCore(Deadlines):
             self._dispatch(message)
 
     def _dispatch(self, message: Incoming) -> None:
-        if isinstance(message, ChatRedirectToUser | ReceiptPush | ReadSync | Unknown):
+        if isinstance(message, _PUSHES):
             self._in_trouble(self.receiving.pushed(message))
-        elif isinstance(message, ChatSendResponse | ChatAnswer):
+        elif isinstance(message, _ANSWERS):
             if outcome(message.code) is Outcome.SUCCESS:
                 self.login.message_accepted()
             self._in_trouble(self.sending.answered(message))
@@ -389,16 +294,11 @@ class ClientCore(Deadlines):
             self._told = self.state()
             self.fx.notify(ev.StateChanged(previous=told, current=self._told))
 
-    def _offer_token(self) -> None:
-        """Send a new token, if there is one for this link: alone, and never in a batch."""
-        token = self.refresh.offer()
-        if token is not None:
-            self.fx.say(AuthRequest(access_token=token))
-            self.fx.flush(self.transport, batch=1, frame_bytes=0)
-
     def _pace_reading(self) -> None:
         """Stop reading while the application is behind, unless an answer is awaited."""
         behind = self.receiving.look_behind()
+        if not behind and not self.paused:
+            return
         awaiting = (
             len(self.sending.outbox) > 0
             or self.receiving.syncing

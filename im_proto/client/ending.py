@@ -80,7 +80,9 @@ class Ending:
         extensions = config.extensions and dialect.extensions
         self.login = Login(config, self.device_id, extensions=extensions)
         self.fx = Effects(dialect, now, wall - now)
-        self.journaling = Journaling(self.fx, on=journal is not None)
+        self.journaling = Journaling(
+            self.fx, on=journal is not None, known_pairs=config.known_pairs
+        )
         self.sending = Sending(
             config,
             self.fx,
@@ -105,6 +107,8 @@ class Ending:
         self._told_connected = False
         #: when the last attempt came before its time
         self._hurried_at = float("-inf")
+        #: when AUTH_REQUEST went out
+        self._asked_at = 0.0
         #: when KICK came
         self._kicked_at = 0.0
         #: nothing is read from the transport: the application is behind

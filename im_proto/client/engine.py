@@ -230,7 +230,9 @@ class ClientEngine:
         """Turn what is meant for the framing into bytes."""
         done: list[act.Action] = []
         for action in actions:
-            if isinstance(action, act.SendText):
+            if isinstance(action, act.Notify):  # as most are
+                done.append(action)
+            elif isinstance(action, act.SendText):
                 # not if the same read held the peer's close, or what ends the link
                 if self._framing is not None and self._framing.open:
                     self._write(done, action.transport, self._framing.send_text(action.text))

@@ -43,6 +43,8 @@ class Expiry:
     def watch(self, expires: Callable[[int], bool]) -> None:
         """Set the timer to the first that still `expires`."""
         heap = self._heap
+        if not heap and self._timers.get(Timer.EXPIRY) is None:
+            return
         if len(heap) >= self._clean_at:
             heap = self._heap = [entry for entry in heap if expires(entry[1])]
             heapq.heapify(heap)

@@ -40,6 +40,10 @@ def explain(core: ClientCore, now: float, ref: int | None) -> str:
             f"{core.receiving.inbox.waiting} received messages are not handled "
             "by the application yet."
         )
+    if core.receiving.held:
+        lines.append(
+            f"It is not told of {core.receiving.held} events before the journal is written."
+        )
     if core.paused:
         lines.append("Nothing more is read from the server until some of them are.")
     waits = [f"{timer.value} ({_when(deadline - now)})" for timer, deadline in core.timers.all()]

@@ -6,10 +6,12 @@ nothing is collected, and everything counts as written.
 
 from __future__ import annotations
 
+from itertools import islice
+
 from ..errors import LocalProtocolError
 from . import actions as act
 from .effects import Effects
-from .journal import Change
+from .journal import Change, PairKnown
 
 #: Seconds after which what could not be written is tried again.
 RETRY_AFTER = 1.0
@@ -21,13 +23,15 @@ class Journaling:
     Args:
         fx: takes what is to be done.
         on: there is a journal.
+        known_pairs: how many messages it knows by their pair.
 
     Attributes:
         written: the highest ticket that is on disk.
     """
 
-    def __init__(self, fx: Effects, *, on: bool) -> None:
+    def __init__(self, fx: Effects, *, on: bool, known_pairs: int) -> None:
         self._fx = fx
+        self._known_pairs = known_pairs
         self.on = on
         self.written = 0
         self._last = 0
@@ -80,7 +84,8 @@ class Journaling:
         return failed
 
     def again(self, changes: list[Change]) -> None:
-        """Write these first at the next try: they are older than what waits.
+        """Write these first at the next try: they are older than what waits. Of pairs only as many
+        as it would keep, as a plain server sends on for as long as the disk is full.
 
         Raises:
             LocalProtocolError: something is being written.
@@ -88,3 +93,8 @@ class Journaling:
         if self._writing is not None:
             raise LocalProtocolError("a write is under way")
         self._pending[:0] = changes
+        too_many = sum(isinstance(c, PairKnown) for c in self._pending) - self._known_pairs
+        if too_many > 0:
+            pairs = (n for n, c in enumerate(self._pending) if isinstance(c, PairKnown))
+            old = set(islice(pairs, too_many))
+            self._pending = [c for n, c in enumerate(self._pending) if n not in old]

@@ -270,6 +270,11 @@ class Receiving:
             )
 
     @property
+    def held(self) -> int:
+        """How much the application is not told of, as the journal has to know of it first."""
+        return len(self._held)
+
+    @property
     def syncing(self) -> bool:
         """The repair of a hole is awaited."""
         return self._syncing
@@ -291,9 +296,11 @@ class Receiving:
     def acknowledge(self, *, at_once: bool = False) -> None:
         """Tell the server how far the application is, not for every message alone."""
         inbox = self.inbox
+        if not self._numbered or inbox.handled <= inbox.acked:
+            return
         upto = inbox.to_acknowledge()
         behind = upto - inbox.acked
-        if not self._numbered or behind <= 0:
+        if behind <= 0:
             return
         if at_once or not inbox.unsettled or behind >= ACK_EVERY:
             inbox.acked = upto

@@ -355,14 +355,17 @@ class Sending(Ends):
     def _watch(self) -> None:
         oldest = self.outbox.oldest
         if oldest is None:
-            self._watched = None
-            self._timers.cancel(Timer.ACK)
+            if self._watched is not None:
+                self._watched = None
+                self._timers.cancel(Timer.ACK)
         elif self._watched != (oldest.ref, oldest.sends):
             self._watched = (oldest.ref, oldest.sends)
             self._probed = False
             due = oldest.sent_at + self._config.timeouts.ack
             self._timers.set(Timer.ACK, max(due, self._fx.now))
         wake = self.outbox.next_wake()
+        if wake == self._timers.get(Timer.RETRY):
+            return
         if wake is None:
             self._timers.cancel(Timer.RETRY)
         else:

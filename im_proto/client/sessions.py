@@ -240,6 +240,8 @@ class Sessions:
         Args:
             link_wanted: there is a link, or will be one if all goes well.
         """
+        if not self._calls:
+            return False
         waits_for_link = self.takes_link(link_wanted=link_wanted)
         for call in [call for call in self._calls.values() if call.ready]:
             token = self._login.token

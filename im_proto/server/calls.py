@@ -39,6 +39,8 @@ class Call:
             this, the later of the two messages is meant before which to go on, and the earlier one
             after which, so that nothing is passed over.
         page_size, page: of HISTORY; `page` counts from 1.
+        forbidden: the site says that the user may not write to the other of the two: it finds the
+            session that they have, and begins none.
     """
 
     op: SessionOp | Literal["close"]
@@ -53,6 +55,7 @@ class Call:
     direction: Literal["before", "after"] = "before"
     page_size: int = PAGE
     page: int = 1
+    forbidden: bool = False
 
 
 def read_call(

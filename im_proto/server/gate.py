@@ -6,7 +6,7 @@ The messages of a connection stay in order: what comes behind one that waits for
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -34,11 +34,13 @@ class _Waiting:
 
 @dataclass(slots=True)
 class _Asked:
-    """A question to the site, and the messages that wait for it."""
+    """A question to the site, and the messages that wait for it; also the calls that would begin a
+    session, by their requests."""
 
     pair: _Pair
     waiting: list[_Waiting] = field(default_factory=list)
     connections: dict[int, None] = field(default_factory=dict)
+    calls: list[int] = field(default_factory=list)
 
 
 class Gate:
@@ -70,8 +72,7 @@ class Gate:
     def arrived(self, session: Session, message: ChatSendToOne) -> list[Passed]:
         """A message came; returns it if it need not wait."""
         pair = (session.user, message.to_user)
-        known = self._known.get(pair)
-        allowed = known[0] if known is not None and known[1] > self._desk.now else None
+        allowed = self._said(pair)
         line = self._lines.get(session.connection)
         if allowed is not None and line is None:
             return [(session.connection, message, allowed)]
@@ -85,6 +86,17 @@ class Gate:
             asked.connections[session.connection] = None
         return []
 
+    def called(self, pair: _Pair, request: int) -> bool | None:
+        """The one would begin a session with the other; None: this call waits for the site."""
+        allowed = self._said(pair)
+        if allowed is None:
+            self._ask(pair).calls.append(request)
+        return allowed
+
+    def _said(self, pair: _Pair) -> bool | None:
+        known = self._known.get(pair)
+        return known[0] if known is not None and known[1] > self._desk.now else None
+
     def _ask(self, pair: _Pair) -> _Asked:
         request = self._asking.get(pair)
         if request is not None:
@@ -96,21 +108,22 @@ class Gate:
         self._desk.do(Authorize(request=request, sender=pair[0], recipient=pair[1]))
         return asked
 
-    def authorized(self, answer: Authorized) -> tuple[list[Passed], Collection[int]]:
-        """The site has answered; returns whose turn it is now, and the connections that can't go
-        on because nobody knows whether they may."""
+    def authorized(self, answer: Authorized) -> tuple[list[Passed], Collection[int], Sequence[int]]:
+        """The site has answered; returns whose turn it is now, the connections that can't go on
+        because nobody knows whether they may, and the calls that have waited for it."""
         asked = self._asked.pop(answer.request, None)
         if asked is None:
-            return [], ()
+            return [], (), ()
         self._asking.pop(asked.pair, None)
         here = [connection for connection in asked.connections if connection in self._lines]
         if answer.allowed is None:
-            return [], here
+            return [], here, asked.calls
         if self._kept_for is not None:
             self._keep(asked.pair, answer.allowed, self._desk.now + self._kept_for)
         for waiting in asked.waiting:
             waiting.allowed = answer.allowed
-        return [passed for connection in here for passed in self._advance(connection)], ()
+        passed = [passed for connection in here for passed in self._advance(connection)]
+        return passed, (), asked.calls
 
     def _keep(self, pair: _Pair, allowed: bool, until: float) -> None:
         self._known.pop(pair, None)  # the newest answer stands last

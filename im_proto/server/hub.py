@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from ..config import ServerConfig
-from ..errors import LocalProtocolError
+from ..errors import LocalProtocolError, printable
 from ..wire import UserId, codes
 from . import talk
 from .actions import Drained, StoreLogin
@@ -210,7 +210,7 @@ class Hub(Mail):
         """The close says to a plain client, as far as it can, what KICK says to ours."""
         end = talk.End(
             code=1001 if asked.reconnect else 4001,
-            reason=asked.reason,
+            reason=printable(asked.reason),
             reconnect=asked.reconnect,
             retry_after=asked.retry_after,
         )
@@ -227,8 +227,8 @@ class Hub(Mail):
     # ------------------------------------------------------------ the store, and the site
 
     def _on_called(self, done: CallDone) -> None:
-        self._questions.done(done)
-        self._presence.met(done.acquainted)
+        if self._questions.done(done):
+            self._presence.met(done.acquainted)
 
     def _on_retained(self, retained: Retained) -> None:
         for session in self._retain.done(retained):

@@ -196,13 +196,15 @@ class SendAsked:
 class CallAsked:
     """A call about sessions, by HTTP or from the site; answered by `Answered`.
 
-    `params` are the fields of its query or body.
+    `params` are the fields of its query or body. `trusted`: it is the site's own, which need not be
+    asked whether the user may begin a session with the other.
     """
 
     request: int
     user: UserId
     op: str
     params: Mapping[str, Any]
+    trusted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

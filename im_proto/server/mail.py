@@ -11,6 +11,7 @@ from .commits import FromSite, Waiter
 from .desk import HubTimer
 from .inputs import Authorized, Committed
 from .pushes import CURSOR_DELAY, STORE_GONE, STORE_RETRY_AFTER, Pushes
+from .questions import UNSAID
 from .records import (
     CommitResult,
     Conflicting,
@@ -45,14 +46,15 @@ class Mail(Pushes):
             self._submit(session, message, allowed=allowed)
 
     def _on_authorized(self, answer: Authorized) -> None:
-        passed, lost = self._gate.authorized(answer)
+        passed, lost, calls = self._gate.authorized(answer)
         for connection, message, allowed in passed:
             session = self._roster.get(connection)
             assert session is not None  # the gate forgets who has left
             self._submit(session, message, allowed=allowed)
             self._questions.go_on(session)
-        reason = "it could not be found out who may write to whom"
-        end = talk.End(code=1013, reason=reason, retry_after=STORE_RETRY_AFTER)
+        for request in calls:
+            self._questions.permitted(request, answer.allowed)
+        end = talk.End(code=1013, reason=UNSAID, retry_after=STORE_RETRY_AFTER)
         self._end_senders(lost, end)
 
     def _submit(self, session: Session, message: ChatSendToOne, *, allowed: bool) -> None:

@@ -54,7 +54,7 @@ class Parts:
         self._timers = self.desk.timers
         self._commits = Commits(config.commit_batch, self.desk.session_lifetime)
         self._gate = Gate(self.desk)
-        self._questions = Questions(self.desk, self._commits, self._gate)
+        self._questions = Questions(self.desk, self._commits, self._gate, authorizes=authorizes)
         self._peers = Peers(self.desk)
         self._presence = Presence(self.desk, self._peers)
         self._typists = Typists(self.desk, self._peers)

@@ -49,9 +49,9 @@ class Pushes(Parts):
         session = self._roster.get(self._reads.pop(done.request, -1))
         if session is None or session.reading != done.request:
             return
-        session.read(done.entries, done.head)
-        if done.entries:
-            self._tell(session.connection, talk.Push(entries=done.entries))
+        entries = session.read(done.entries, done.head)
+        if entries:
+            self._tell(session.connection, talk.Push(entries=entries))
         self._pump(session)
 
     def _read_failed(self, request: int) -> bool:

@@ -5,9 +5,11 @@ sessions. A few at a time for each connection, and none while it takes no bytes:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from ..wire import UserId, codes, user_id
+from ..wire.session import SessionOp
 from . import sessions, talk
 from .actions import Answered, StoreCall, StoreStatus
 from .commits import Commits
@@ -19,6 +21,9 @@ from .session import Session
 #: Questions of one connection that are with the store at a time.
 AT_ONCE: Final = 4
 UNAVAILABLE: Final = "the store is unavailable"
+UNSAID: Final = "it could not be found out who may write to whom"
+#: Calls that may begin a session, in which one can write, and see when the other is here.
+_OPENS: Final = frozenset({SessionOp.CREATE, SessionOp.START_CHAT})
 
 
 class Questions:
@@ -28,16 +33,20 @@ class Questions:
         desk: of the hub.
         commits: the line before the store, which they stand in.
         gate: while messages of a connection wait there, its questions wait too.
+        authorizes: the site is asked whether a user may begin a session.
     """
 
-    def __init__(self, desk: Desk, commits: Commits, gate: Gate) -> None:
+    def __init__(self, desk: Desk, commits: Commits, gate: Gate, *, authorizes: bool) -> None:
         self._desk = desk
         self._commits = commits
         self._gate = gate
+        self._authorizes = authorizes
         #: by our request: of which connection, and its name for a call ("" for a status)
         self._of_clients: dict[int, tuple[int, str]] = {}
         #: by our request: the site's
         self._of_site: dict[int, int] = {}
+        #: by our request: what waits for the site
+        self._waiting: dict[int, tuple[UserId, sessions.Call]] = {}
 
     @property
     def idle(self) -> bool:
@@ -82,7 +91,7 @@ class Questions:
             except sessions.BadCall as bad:
                 self._tell(session, name, codes.BAD_REQUEST, None, str(bad))
                 return
-            self._commits.ask(self._call(request, session.user, call))
+            self._call(request, session.user, call, trusted=False)
         self._of_clients[request] = (session.connection, name)
         session.asked += 1
 
@@ -96,20 +105,38 @@ class Questions:
             return
         request = self._desk.request()
         self._of_site[request] = asked.request
-        self._commits.ask(self._call(request, user, call))
+        self._call(request, user, call, trusted=asked.trusted)
 
     def _read(self, op: str, params: Mapping[str, Any], *, site: bool = False) -> sessions.Call:
         page = self._desk.config.history_page
         return sessions.read_call(op, params, history_page=page, site=site)
 
-    def _call(self, request: int, user: UserId, call: sessions.Call) -> StoreCall:
-        return StoreCall(
-            request=request,
-            user=user,
-            call=call,
-            at=self._desk.wall_ms,
-            session_lifetime=self._desk.session_lifetime,
+    def _call(self, request: int, user: UserId, call: sessions.Call, *, trusted: bool) -> None:
+        if self._authorizes and not trusted and call.op in _OPENS:
+            other = call.seller_id if user == call.buyer_id else call.buyer_id
+            if other is not None:
+                allowed = self._gate.called((user, other), request)
+                if allowed is None:
+                    self._waiting[request] = (user, call)
+                    return
+                call = replace(call, forbidden=not allowed)
+        self._commits.ask(
+            StoreCall(
+                request=request,
+                user=user,
+                call=call,
+                at=self._desk.wall_ms,
+                session_lifetime=self._desk.session_lifetime,
+            )
         )
+
+    def permitted(self, request: int, allowed: bool | None) -> None:
+        """The site has said whether a session may be begun; None: it could not be found out."""
+        user, call = self._waiting.pop(request)
+        if allowed is None:
+            self.failed(request, UNSAID)
+        else:
+            self._call(request, user, replace(call, forbidden=not allowed), trusted=True)
 
     # ------------------------------------------------------------ answers
 
@@ -121,23 +148,26 @@ class Questions:
             self._desk.answered(session)
             self.go_on(session)
 
-    def done(self, done: CallDone) -> None:
-        """The store has carried out a call."""
+    def done(self, done: CallDone) -> bool:
+        """The store has carried out a call; False: nobody has asked for this."""
         site = self._of_site.pop(done.request, None)
         if site is not None:
             self._answer(site, done.code, done.data, done.text)
-            return
+            return True
+        if done.request not in self._of_clients:
+            return False
         session, name = self._session(done.request)
         if session is not None:
             self._tell(session, name, done.code, done.data, done.text)
             self.go_on(session)
+        return True
 
-    def failed(self, request: int) -> list[Session] | None:
-        """The store could not answer; returns the sessions that can't be told so, and have to end.
-        None: it wasn't asked this."""
+    def failed(self, request: int, why: str = UNAVAILABLE) -> list[Session] | None:
+        """There is no answer; returns the sessions that can't be told so, and have to end. None:
+        the store wasn't asked this."""
         site = self._of_site.pop(request, None)
         if site is not None:
-            self._answer(site, codes.SERVER_ERROR, None, UNAVAILABLE)
+            self._answer(site, codes.SERVER_ERROR, None, why)
             return []
         if request not in self._of_clients:
             return None
@@ -146,7 +176,7 @@ class Questions:
             return []
         if not name:
             return [session]
-        self._tell(session, name, codes.SERVER_ERROR, None, UNAVAILABLE)
+        self._tell(session, name, codes.SERVER_ERROR, None, why)
         self.go_on(session)
         return []
 

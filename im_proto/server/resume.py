@@ -40,7 +40,8 @@ def _holds(login: Login, resume: ResumeFrom) -> bool:
     if resume.epoch != login.epoch or not login.oldest - 1 <= resume.seq <= login.head:
         return False
     named = (resume.from_user, resume.msg_id)
-    if None in named or login.resume_entry is None:
+    if None in named or resume.seq < login.oldest:
         # the entry right below the oldest is no longer there to compare with
         return True
+    # None: a receipt or the like stands there now
     return named == login.resume_entry

@@ -59,8 +59,10 @@ def plan_release(mailboxes: Iterable[Held], keep: int | None, limit: int) -> Rel
         if keep is not None:
             keeps = max(keeps, held.head - keep + 1)
         goes = min(keeps - held.oldest, limit)
-        more = more or goes < keeps - held.oldest
         if goes > 0:
             oldest[held.user] = held.oldest + goes
             limit -= goes
+        if goes < keeps - held.oldest:
+            more = True
+            break  # what is in the others is not looked at: the store may be asked for it here
     return Release(oldest=oldest, room=limit, more=more)

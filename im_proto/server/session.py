@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..wire import UserId
@@ -25,6 +24,7 @@ class Session:
         acked: acknowledged up to this seq.
         show_last_seen: others may learn when the user was here last.
         reading: the StoreRead that is under way.
+        stale: what it brings is of before a SYNC_REQUEST, and is not pushed.
         blocked: the connection takes no more bytes for now.
         paused: the connection is not read: too much of what it wants has no answer yet.
         unanswered: how much that is.
@@ -45,6 +45,7 @@ class Session:
     acked: int
     show_last_seen: bool = True
     reading: int | None = None
+    stale: bool = False
     blocked: bool = False
     paused: bool = False
     unanswered: int = 0
@@ -60,9 +61,12 @@ class Session:
         below = max(self.acked, self.oldest - 1)
         return max(0, unacked - max(0, self.sent - below))
 
-    def read(self, entries: Sequence[Entry], head: int) -> None:
-        """The read under way has come back; its entries are pushed."""
+    def read(self, entries: tuple[Entry, ...], head: int) -> tuple[Entry, ...]:
+        """The read under way has come back; returns what is pushed of it."""
         self.reading = None
+        if self.stale:
+            self.stale = False
+            return ()
         if entries:
             if entries[0].seq > self.sent + 1:  # only retention makes holes
                 self.lost(entries[0].seq)
@@ -72,6 +76,7 @@ class Session:
             # Nothing is held beyond what was sent. `sent` stays: numbers that stand for nothing are
             # never acknowledged. The next message shows the hole by its own number.
             self.head = self.sent
+        return entries
 
     def lost(self, oldest: int) -> None:
         """The mailbox holds nothing below `oldest` any more."""
@@ -91,7 +96,7 @@ class Session:
         the peer can't mean it."""
         if not self.acked <= after <= self.sent:
             return None
-        self.reading = None  # an answer that is under way is of before
+        self.stale = self.reading is not None
         recovered = after >= self.oldest - 1
         self.sent = after if recovered else self.oldest - 1
         self.acked = min(self.acked, self.sent)

@@ -88,6 +88,9 @@ def _open(call: Call, user: UserId, view: SessionView, at: int, lifetime: int | 
     changed = () if now is None or now == found else (now,)
     acquainted: tuple[Pair, ...] = ()
     if now is None or now.status != ACTIVE:
+        if call.forbidden:
+            text = "you may not write to them"
+            return Outcome(code=codes.FORBIDDEN, text=text, sessions=changed)
         now = begun(view.highest_session_id() + 1, book_id, buyer, seller, at, lifetime)
         changed = (*changed, now)
         acquainted = ((buyer, seller),) if buyer != seller else ()

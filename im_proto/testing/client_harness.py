@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import asdict
+from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize
@@ -63,11 +64,11 @@ class ClientHarness(Harness[inp.Input]):
 
     # ------------------------------------------------------------ for rules of a subclass
 
-    def send(self, to_user: UserId, content: str) -> int:
+    def send(self, to_user: UserId, content: str, **more: Any) -> int:
         """The application sends a message; returns its ref. The engine may refuse it (QUEUE_FULL,
-        MESSAGE_FORMAT_ERROR): then it never is in `model.pending`."""
+        MESSAGE_FORMAT_ERROR): then it never is in `model.pending`. `more` are fields of `Send`."""
         self.last_ref += 1
-        self.do(inp.Send(ref=self.last_ref, to_user=to_user, content=content))
+        self.do(inp.Send(ref=self.last_ref, to_user=to_user, content=content, **more))
         return self.last_ref
 
     def say(self, *messages: Message, under_way: int = 0) -> None:

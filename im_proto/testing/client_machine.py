@@ -10,6 +10,7 @@ from hypothesis.stateful import precondition, rule
 from ..client import inputs as inp
 from ..wire import (
     AuthData,
+    AuthExpiring,
     AuthResponse,
     ChatError,
     ChatRedirectToUser,
@@ -21,9 +22,11 @@ from ..wire import (
     ReadSync,
     ReceiptPush,
     ServerLimits,
+    SessionResponse,
     SyncResponse,
     UserId,
 )
+from ..wire.session import SessionOp
 from .client_harness import ClientHarness
 from .harness import START, WALL
 from .strategies import client_inputs, frames, garbage_bytes, garbage_frames, server_messages
@@ -38,6 +41,7 @@ _closes: Final = st.sampled_from(
     [1000, 1001, 1002, 1007, 1008, 1009, 1011, 1012, 1013, 4001, 4002, 4003, 4004, 4008, 4009]
 )
 #: how many bytes at the end of what the server says are still under way
+_CAPABILITIES: Final = ["seq", "batch", "receipts", "typing", "presence"]
 _under_way: Final = st.sampled_from([0, 0, 0, 0, 1, 7])
 _welcomes: Final = st.fixed_dictionaries(
     {
@@ -47,6 +51,8 @@ _welcomes: Final = st.fixed_dictionaries(
         "seq": st.integers(0, 3),
         "in_flight": st.none() | st.integers(1, 4),
         "hint": st.booleans(),
+        "more": st.booleans(),
+        "expires_in": st.sampled_from([None, None, 20.0, 0.5]),
     }
 )
 
@@ -131,7 +137,8 @@ class ClientEngineMachine(ClientHarness):
         )  # fmt: skip
         data = AuthData(
             device_id=asked.device_id,
-            capabilities=["seq", "batch", "receipts", "typing", "presence"],
+            capabilities=_CAPABILITIES + (["refresh", "sessions"] if w["more"] else []),
+            expires_in=w["expires_in"] if w["more"] else None,
             epoch=w["epoch"],
             resume=None if resume is None else ("recovered" if recovered else "reset"),
             oldest=w["seq"] + 1 if resume is not None and not recovered else None,
@@ -182,11 +189,48 @@ class ClientEngineMachine(ClientHarness):
     @rule(
         to_user=st.sampled_from([2, 2, 3, "bravo"]),
         contents=st.lists(st.text(max_size=8), max_size=4),
+        how=st.sampled_from(
+            [{}, {}, {}, {}, {}, {"key": "k1"}, {"ttl": 0.2}, {"ttl": 20.0}, {"wait": True}]
+        ),
     )
-    def the_application_sends(self, to_user: UserId, contents: list[str]) -> None:
-        """Some messages to one recipient; empty contents are refused."""
-        for content in contents or ["hello"]:
-            self.send(to_user, content)
+    def the_application_sends(
+        self, to_user: UserId, contents: list[str], how: dict[str, Any]
+    ) -> None:
+        """Some messages to one recipient, the first in a way of its own; refused are empty ones,
+        and another content under a key that was used."""
+        for n, content in enumerate(contents or ["hello"]):
+            self.send(to_user, content, **(how if n == 0 else {}))
+
+    @precondition(lambda self: "sessions" in self.model.granted)
+    @rule(
+        op=st.sampled_from([SessionOp.GET_CURRENT, SessionOp.GET, SessionOp.HISTORY, None, None]),
+        code=_codes,
+        data=st.sampled_from([[], {}, None, "no"]),
+    )
+    def sessions_are_asked_for(self, op: SessionOp | None, code: int | None, data: object) -> None:
+        """The application makes a call, or (None) the server answers one: rightly, or not."""
+        ids = sorted(self.model.questions)
+        if op is None and ids:
+            self.say(SessionResponse(id=ids[0], code=code or 0, data=data))
+            return
+        self.last_ref += 1
+        op = op or SessionOp.GET_CURRENT
+        about = {SessionOp.GET: {"session_id": 7}, SessionOp.HISTORY: {"peer_id": 2}}
+        fields: dict[str, Any] = {"ref": self.last_ref, "op": op, **about.get(op, {})}
+        self.do(inp.SessionCall(**fields))
+
+    @precondition(lambda self: "refresh" in self.model.granted)
+    @rule(
+        code=st.sampled_from([0, 0, 0, 40100, 500, None]),
+        expires_in=st.sampled_from([None, 0.5, 20.0, 3600.0]),
+    )
+    def the_server_speaks_of_the_token(self, code: int | None, expires_in: float | None) -> None:
+        """It takes the new one, or refuses it; or says that the old one is about to expire."""
+        if self.model.renewing and code is not None:
+            data = AuthData(expires_in=expires_in)
+            self.say(AuthResponse(code=code, message="so", data=data))
+        else:
+            self.say(AuthExpiring(expires_in=expires_in or 0.0))
 
     @precondition(lambda self: self.model.pending)
     @rule(which=st.integers(0, 20))

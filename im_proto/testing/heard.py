@@ -22,6 +22,7 @@ from ..wire import (
     Outcome,
     ReadSync,
     ReceiptPush,
+    SessionResponse,
     SyncResponse,
     Unknown,
     UserId,
@@ -78,6 +79,9 @@ class Heard:
         received: the mailbox is here up to this seq; None until a log-in says where it begins.
         syncing: the repair of a hole is awaited.
         numbered, batch: the server grants `seq`, `batch`.
+        granted: all that it grants.
+        renewing: the new token that went over this link has no answer.
+        questions: the ids of calls about sessions that went over this link, without an answer.
         idempotent: it knows the identity of a send.
         window: how many sends may be unanswered.
         asked: AUTH_REQUEST of this link, while it is unanswered.
@@ -93,6 +97,11 @@ class Heard:
         self.received: int | None = None
         self.syncing = False
         self.numbered = self.batch = self.idempotent = False
+        self.granted: frozenset[str] = frozenset()
+        self.renewing = False
+        self.questions: set[str] = set()
+        #: up to here it is in the mailbox, if what a link said last was read before it ended
+        self.perhaps = 0
         self.window = config.in_flight
         self.asked: AuthRequest | None = None
         self._dialect = Invocation("client")
@@ -119,12 +128,14 @@ class Heard:
         """The client has said goodbye, or its transport is gone."""
         self._look_for_conflicts()
         self._asked_early = False
-        self.logged_in = self.syncing = self.numbered = self.batch = False
-        self.asked = None
+        self.logged_in = self.syncing = self.numbered = self.batch = self.renewing = False
+        self.asked, self.granted = None, frozenset()
+        self.questions.clear()
         self.flying.clear()
 
     def _look_for_conflicts(self) -> None:
-        """Some of what the server said last was read before the link ended, nobody saw what."""
+        """Some of what the server said last was read before the link ended, nobody saw what: a
+        conflict, or a copy of what this device has sent, of which nobody is told."""
         rest = list(self._frame)
         for said in self._heard:
             try:
@@ -139,9 +150,14 @@ class Heard:
         ):
             for ref in self.flying.values():
                 self.pending[ref].renumbered = self.pending[ref].renumbered or None
+        for push in rest:
+            own = isinstance(push, ChatRedirectToUser) and push.device_id == self.device_id
+            if own and self.numbered:
+                self.perhaps = max(self.perhaps, getattr(push, "seq", None) or 0)
 
     def _new_epoch(self, epoch: str | None) -> None:
         self.epoch = epoch
+        self.perhaps = 0
         self.unhandled = dict.fromkeys(self.unhandled)
 
     # ------------------------------------------------------------ what follows from what
@@ -206,6 +222,8 @@ class Heard:
                 return self._answered(ref, code)
             if outcome(code) is Outcome.AUTH:
                 self.must_end("the log-in is gone")
+        elif isinstance(message, SessionResponse):
+            self.questions.discard(message.id)
         elif isinstance(message, SyncResponse) and self.syncing:
             self.syncing = False
             if message.status == "reset":
@@ -260,7 +278,9 @@ class Heard:
     def _auth(self, response: AuthResponse) -> Due | None:
         asked, self.asked = self.asked, None
         if asked is None:
-            return None
+            renewing, self.renewing = self.renewing, False
+            good = outcome(response.code) is Outcome.SUCCESS
+            return Due("renewed") if renewing and good else None
         if outcome(response.code) is not Outcome.SUCCESS:
             self.must_end("the log-in was refused")
             return None
@@ -268,6 +288,7 @@ class Heard:
         data = response.data if asked.capabilities is not None else None
         granted = set((data and data.capabilities) or ())
         self.idempotent = data is not None and data.device_id == asked.device_id
+        self.granted = frozenset(granted)
         self.batch = "batch" in granted
         told = data.limits.in_flight if data is not None and data.limits is not None else None
         self.window = min(self._config.in_flight, told or self._config.in_flight)

@@ -21,6 +21,7 @@ from ..wire import (
     Message,
     ReadSync,
     ReceiptPush,
+    SessionRequest,
     SyncRequest,
     Unknown,
     UserId,
@@ -123,6 +124,13 @@ class ClientModel(Heard):
 
     def wrote(self, message: Message) -> None:
         """The client has said this to the server."""
+        if isinstance(message, AuthRequest) and self.logged_in:
+            while self._skip():  # what came in before was read before
+                pass
+            assert "refresh" in self.granted, "a new token, which nobody takes on a live link"
+            assert not self.renewing, "a new token, and the one before has no answer"
+            self.renewing = True
+            return
         if isinstance(message, AuthRequest):
             assert not self.logged_in and self.asked is None, "a second log-in on one link"
             self.asked = message
@@ -140,6 +148,11 @@ class ClientModel(Heard):
         elif isinstance(message, ChatReadReceipt):
             read = self._read.get(message.from_user, 0)
             assert message.msg_id <= read, f"marks {message.msg_id} as read, the user has not"
+        elif isinstance(message, SessionRequest):
+            assert "sessions" in self.granted, "a call over a link that takes none"
+            assert self.calls, "a call about sessions that nobody made"
+            assert message.id not in self.questions, "the id of a call is in use"
+            self.questions.add(message.id)
         elif isinstance(message, SyncRequest):
             if self._asked_early:
                 self._asked_early = False
@@ -152,6 +165,8 @@ class ClientModel(Heard):
         while seq > (self.received or 0) and self._skip():
             pass  # what this device sent itself is heard of by nobody
         waiting = [held for held in self.unhandled.values() if held is not None]
+        if self.received is not None and self.received < seq <= self.perhaps:
+            self.received = seq
         assert seq <= (self.received or 0), f"{verb} {seq}, which never came"
         assert all(seq < held for held in waiting), f"{verb} {seq}, which is not handled"
 
@@ -202,7 +217,9 @@ class ClientModel(Heard):
             self._failed(event)
         elif isinstance(event, ev.ErrorOccurred) and event.error.terminal:
             self.wants_link = False
-        elif isinstance(event, ev.SessionFetched | ev.SessionFailed):
+        elif isinstance(event, ev.TokenRefreshed):
+            self._advance("renewed")
+        elif isinstance(event, ev.SessionFetched | ev.HistoryFetched | ev.SessionFailed):
             assert event.ref in self.calls, f"call {event.ref} ended twice, or was never made"
             self.calls.discard(event.ref)
 
@@ -412,4 +429,6 @@ class ClientModel(Heard):
         awaiting = bool(self.pending) or self.syncing
         may_pause = self.logged_in and self.behind and not awaiting
         assert may_pause or not self.paused, "reading is paused for nothing"
-        assert self.paused or not may_pause, "goes on reading although much is unhandled"
+        # an answer to these may be awaited, too, or be given up by now
+        may_read = not may_pause or self.renewing or bool(self.questions)
+        assert self.paused or may_read, "goes on reading although much is unhandled"

@@ -154,7 +154,9 @@ class ServerHarness(Harness[inp.Input]):
             self.peers[event.connection].ended = True
             model.gone(event.connection)
         elif isinstance(event, inp.TokenVerified):
-            model.session(event.connection).user = event.user
+            session = model.session(event.connection)
+            if not session.online:  # a refresh, late or not, changes no user
+                session.user = event.user
         elif isinstance(event, inp.WriteBlocked | inp.WriteReady):
             model.session(event.connection).blocked = isinstance(event, inp.WriteBlocked)
         elif isinstance(event, inp.Committed):

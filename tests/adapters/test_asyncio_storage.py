@@ -79,6 +79,16 @@ async def test_a_second_client_is_refused_and_says_what_to_do(path: Path) -> Non
 
 
 @run
+async def test_what_one_user_has_queued_does_not_go_out_as_another(path: Path) -> None:
+    client = client_of("ws://h/", path, user_id=1)
+    await client.queue_message(2, "a").queued()
+    await client.close()
+    with pytest.raises(IMError, match="belongs to user 1"):
+        client_of("ws://h/", path, user_id=3)
+    await client_of("ws://h/", path, user_id=1).close()
+
+
+@run
 async def test_what_is_wrong_with_the_call_takes_no_file(path: Path) -> None:
     with pytest.raises(LocalProtocolError, match="slow_callback"):
         IMClient(config("ws://h/"), storage=path, slow_callback=0)
@@ -423,6 +433,65 @@ async def test_a_server_that_tells_no_receipts_lets_nobody_wait() -> None:
             await (await client.send_message(2, "b")).read()
 
 
+# ------------------------------------------------------------ the end, where others are not done
+
+
+def test_what_the_loop_left_behind_is_written_by_close(path: Path) -> None:
+    client = client_of("ws://h/", path)
+    assert client._journal is not None
+    write, go = client._journal.write, threading.Event()
+
+    def slow(changes: Any) -> None:
+        go.wait(10)
+        write(changes)
+
+    async def queue() -> None:
+        client._clock.bind(asyncio.get_running_loop())
+        client._journal.write = slow  # type: ignore[union-attr, method-assign]
+        client.queue_message(2, "a")
+
+    asyncio.run(queue())
+    client.queue_message(2, "b")  # the disk has not answered, and there is no loop to hear of it
+    go.set()
+    writer = client._driver._writer
+    assert writer is not None
+    while not writer._answers:
+        time.sleep(0.01)
+    asyncio.run(client.close())
+    again = client_of("ws://h/", path)
+    assert [s.content for s in again.outbox] == ["a", "b"]
+    asyncio.run(again.close())
+
+
+@run
+async def test_a_close_that_is_cancelled_closes_and_lets_nobody_wait(path: Path) -> None:
+    client = client_of("ws://h/", path)
+    sent = await client.queue_message(2, "a").queued()
+    waiting = asyncio.ensure_future(sent.delivered())
+    await asyncio.sleep(0)
+    close, closing = client._driver.close_journal, threading.Event()
+    go = threading.Event()
+
+    def slow(timeout: float) -> None:
+        closing.set()
+        go.wait(10)
+        close(timeout)
+
+    client._driver.close_journal = slow  # type: ignore[method-assign]
+    task = asyncio.create_task(client.close())
+    await asyncio.to_thread(closing.wait, 10)
+    with pytest.raises(LocalProtocolError, match="closed, for good"):
+        client.queue_message(2, "b")
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    with pytest.raises(IMError, match="closed"):
+        await asyncio.wait_for(waiting, 5)
+    go.set()
+    await until(lambda: client._journal is not None and not client._journal.is_open)
+    await client_of("ws://h/", path).close()
+
+
 # ------------------------------------------------------------ messages that come in
 
 
@@ -511,6 +580,23 @@ async def test_a_transaction_that_the_application_ended_itself_is_refused(path: 
                 db.commit()
         again = await anext(aiter(client.messages()))
         assert (again.content, again.attempt) == ("m1", 2)
+
+
+@run
+async def test_a_message_in_two_transactions_at_once_is_written_once(path: Path) -> None:
+    memory = Memory("m1")
+    async with Peer(serving(memory)) as peer, client_of(peer, path) as client:
+        new_table(path)
+        message = await anext(aiter(client.messages()))
+
+        async def handle() -> None:
+            async with message.transaction() as db:
+                db.execute("INSERT INTO orders VALUES (1)")
+
+        results = await asyncio.gather(handle(), handle(), return_exceptions=True)
+        assert sorted(map(type, results), key=str) == [type(None), LocalProtocolError]
+        await until(lambda: memory.acked == 1)
+    assert orders(path) == [(1,)]
 
 
 @run

@@ -105,7 +105,6 @@ def test_it_keeps_what_the_state_says_also_across_lives(
                 it.write(changes)
                 state.apply(changes)
                 assert it.load() == state
-                assert it.epoch == (None if state.cursor is None else state.cursor.epoch)
         finally:
             it.close()
 
@@ -118,7 +117,7 @@ def test_what_can_not_be_written_leaves_all_as_it_was(it: Journal) -> None:
     assert raised.value.code is IMErrorCode.JOURNAL_FAILED
     with pytest.raises(IMError):
         it.write([Offered(seq=3), Identity(device_id="\ud800", highest_msg_id=1)])
-    assert (it.load().offered, it.epoch) == (1, None)
+    assert (it.load().offered, it.resets) == (1, 0)
 
 
 def test_pairs_do_not_make_the_file_grow(it: Journal, path: Path) -> None:
@@ -169,6 +168,14 @@ def test_a_second_one_is_refused_by_name(it: Journal, path: Path) -> None:
     other.close()
 
 
+def test_it_is_of_one_user(path: Path) -> None:
+    for user in (None, 7, "7", None):
+        it = Journal(path, user=user)
+        it.open()
+        it.close()
+    assert "belongs to user 7: choose another path for user bravo" in refusal(path, user="bravo")
+
+
 def test_a_process_that_was_killed_leaves_nothing_behind(path: Path) -> None:
     code = (
         "import sys; from im_runtime import Journal; from im_proto.client.journal import Offered\n"
@@ -191,13 +198,18 @@ def test_a_process_that_was_killed_leaves_nothing_behind(path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_a_forked_child_does_not_hold_it(it: Journal, path: Path) -> None:
+def test_a_forked_child_neither_writes_nor_holds_it(it: Journal, path: Path) -> None:
     there, here = os.pipe()
     back, out = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(here)
-        os.write(out, b".")
+        try:
+            it.write([Offered(seq=1)])
+        except IMError:
+            os.write(out, b".")
+        else:
+            os.write(out, b"!")
         os.read(there, 1)  # until the parent lets go
         os._exit(0)
     os.close(there)

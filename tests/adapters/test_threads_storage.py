@@ -208,7 +208,7 @@ def test_a_mailbox_that_was_reset_meanwhile_voids_the_number(path: Path) -> None
         client.connect()
         (message,) = (next(iter(client.messages())),)
         with contextlib.closing(sqlite3.connect(path)) as db, db:
-            db.execute("UPDATE im_cursor SET epoch = 'another'")
+            db.execute("INSERT INTO im_resets VALUES (1, 1)")
         with message.transaction():
             pass
         with contextlib.closing(sqlite3.connect(path)) as db:

@@ -6,6 +6,7 @@ import math
 import os
 import ssl
 import time
+from collections.abc import Callable
 from typing import Any
 
 import trio
@@ -13,6 +14,7 @@ import trio
 from conformance.subjects import AsyncioSubject, Reaction, TrioSubject, trio_adapter
 from im_proto.client import actions as act
 from im_proto.client import inputs as inp
+from im_proto.client.journal import Offered, OutgoingGone
 
 Driver: Any = trio_adapter.Driver
 Client: Any = trio_adapter.Client
@@ -528,3 +530,52 @@ class CallsBackInTheLoop(AsyncioSubject):
                     self._do(self._client.disconnect())  # waits for the loop in the loop
 
         driver._deliver = react
+
+
+# ------------------------------------------------------------ journals
+
+
+class _Stores(AsyncioSubject):
+    """im_asyncio, as the trio client has no journal, with another way to write."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        journal = self._client._journal
+        if journal is not None:
+            write = journal.write
+            self._client._journal.write = lambda changes: self._write(write, changes)  # type: ignore[method-assign, union-attr]
+
+    def _write(self, write: Callable[[Any], None], changes: Any) -> None:
+        raise NotImplementedError
+
+
+class SaysThatItHasWritten(_Stores):
+    def _write(self, write: Callable[[Any], None], changes: Any) -> None:
+        pass
+
+
+class NeverTakesAnythingOut(_Stores):
+    def _write(self, write: Callable[[Any], None], changes: Any) -> None:
+        write([change for change in changes if not isinstance(change, OutgoingGone)])
+
+
+class ForgetsWhatWasShown(_Stores):
+    def _write(self, write: Callable[[Any], None], changes: Any) -> None:
+        write([change for change in changes if not isinstance(change, Offered)])
+
+
+class WritesLater(_Stores):
+    """… when there is more to write."""
+
+    _held: tuple[Any, ...] = ()
+
+    def _write(self, write: Callable[[Any], None], changes: Any) -> None:
+        write(self._held)
+        self._held = tuple(changes)
+
+
+class LeavesTheFileToAnybody(AsyncioSubject):
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        if self._client._journal is not None:
+            self._client._journal._lock.release()

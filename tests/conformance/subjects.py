@@ -15,7 +15,7 @@ import trio
 
 import im_asyncio
 import im_threads
-from im_proto import ClientConfig
+from im_proto import ClientConfig, IMError, IMErrorCode
 from im_proto.client.events import Event
 from im_proto.client.inputs import Input
 from im_proto.testing.conformance import Feature, LoopThread, Reaction, Subject
@@ -64,6 +64,22 @@ class ClientSubject(Subject):
     def feed(self, item: Input) -> None:
         self._client._here(self._client._step, item)
 
+    def _die(self) -> None:
+        """What a kernel does at a process's end: nothing more is stepped, said or written."""
+        driver: Driver[Any] = self._client._driver
+
+        def fail(_: object) -> None:
+            raise IMError(IMErrorCode.JOURNAL_FAILED, "the process is dead")
+
+        def die() -> None:
+            self._client._journal.write = fail
+            driver.closed = True
+            for link in list(driver._links.values()):
+                link.drop()
+
+        self._client._here(die)
+        driver.close_journal(5.0)
+
     def left_behind(self) -> list[str]:
         driver: Driver[Any] = self._client._driver
 
@@ -88,13 +104,19 @@ class AsyncioSubject(ClientSubject):
         config: ClientConfig,
         on_event: Callable[[Event], None],
         ssl_context: ssl.SSLContext | None,
+        *,
+        storage: str | None = None,
     ) -> None:
         async def make() -> im_asyncio.IMClient:
-            return im_asyncio.IMClient(config, ssl_context=ssl_context)
+            return im_asyncio.IMClient(config, ssl_context=ssl_context, storage=storage)
 
         self._thread: LoopThread[_LOOP] = LoopThread(self._main)
         self._loop = self._thread.handle
-        self._client = self._do(make())
+        try:
+            self._client = self._do(make())
+        except BaseException:
+            self._stop()
+            raise
         self._tap(on_event)
         self._connecting: asyncio.Task[None] | None = None
 
@@ -126,7 +148,14 @@ class AsyncioSubject(ClientSubject):
         self._do(self._client.disconnect())
 
     def close(self) -> None:
-        self.disconnect()
+        self._do(self._client.close())
+        self._stop()
+
+    def kill(self) -> None:
+        self._die()
+        self._stop()
+
+    def _stop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 
@@ -165,8 +194,10 @@ class ThreadsSubject(ClientSubject):
         config: ClientConfig,
         on_event: Callable[[Event], None],
         ssl_context: ssl.SSLContext | None,
+        *,
+        storage: str | None = None,
     ) -> None:
-        self._client = im_threads.IMClient(config, ssl_context=ssl_context)
+        self._client = im_threads.IMClient(config, ssl_context=ssl_context, storage=storage)
         self._tap(on_event)
 
     def connect(self, timeout: float) -> None:
@@ -179,6 +210,10 @@ class ThreadsSubject(ClientSubject):
         self._client.disconnect()
 
     def close(self) -> None:
+        self._client.close()
+
+    def kill(self) -> None:
+        self._die()
         self._client.close()
 
     def react(self, name: str, reaction: Reaction) -> None:
@@ -200,7 +235,7 @@ def fail(*_: object) -> None:
 class TrioSubject(Subject):
     """The trio client of examples/, with its loop in a thread."""
 
-    features = frozenset(Feature) - {Feature.CALLBACKS}
+    features = frozenset(Feature) - {Feature.CALLBACKS, Feature.JOURNAL}
     kept_threads = ("Trio thread",)
     #: the adapter; tests put broken ones in their place
     driver: type[Any] = trio_adapter.Driver

@@ -121,6 +121,17 @@ FOUND: dict[str, list[tuple[Any, str]]] = {
             "disconnect-inside-of-a-callback close-while-a-callback-runs",
         ),
     ],
+    "journal": [
+        (
+            b.SaysThatItHasWritten,
+            "a-record-before-the-bytes killed-and-begun-again what-comes-again-is-flagged "
+            "acknowledged-is-on-disk",
+        ),
+        (b.WritesLater, "a-record-before-the-bytes acknowledged-is-on-disk"),
+        (b.NeverTakesAnythingOut, "killed-and-begun-again"),
+        (b.ForgetsWhatWasShown, "what-comes-again-is-flagged"),
+        (b.LeavesTheFileToAnybody, "a-second-user-of-the-file"),
+    ],
 }
 
 

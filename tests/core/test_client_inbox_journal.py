@@ -384,3 +384,25 @@ def test_a_hole_that_is_given_up_moves_the_cursor_on_disk() -> None:
     assert d.of(ev.MessagesMayBeMissing) == [ev.MessagesMayBeMissing(oldest=3)]
     assert d.disk.cursor is not None
     assert d.disk.cursor.seq == 2
+
+
+def test_explain_says_what_is_not_told_before_the_journal_has_it() -> None:
+    d = Journalled(slow=True).login_ours()
+    d.settle().push(1, "a")
+    assert "It is not told of 1 events before the journal is written." in d.core.explain()
+    d.settle()
+    assert "not told" not in d.core.explain()
+
+
+def test_a_full_disk_does_not_let_pairs_pile_up() -> None:
+    d = Journalled(slow=True, known_pairs=5).login()
+    d.settle()
+    for n in range(1, 30):
+        d.push(None, f"m{n}", msgId=n).handle(n)
+        if d.asked is not None:
+            d.fail()
+        d.pass_time(1.0)
+    d.fail()
+    d.pass_time(1.0)
+    assert d.asked is not None
+    assert [c.msg_id for c in d.asked.changes if isinstance(c, PairKnown)] == [25, 26, 27, 28, 29]

@@ -189,3 +189,47 @@ def test_the_site_is_answered_before_the_server_goes_down_and_refused_then() -> 
     kit.release()
     assert [(a.request, a.code) for a in kit.answered] == [(6, 50000), (5, 0)]
     assert [a for a in kit.said if isinstance(a, act.Drained)]
+
+
+# ---------------------------------------------------------------- who may begin a session
+
+
+@pytest.mark.parametrize("op", ["create", "startChat"])
+def test_who_may_not_write_to_somebody_begins_no_session_with_them(op: str) -> None:
+    kit = Kit(authorizes=True)
+    one, two = kit.user(1, **ALL), kit.user(2, **ALL)
+    call(one, op, **BOOK)
+    assert answers(one) == [] and not kit.store.sessions
+    kit.authorize(False)
+    assert answers(one) == [("a", 403)] and not kit.store.sessions
+    call(two, op, **BOOK)  # it is asked for each of the two
+    kit.authorize(True)
+    assert answers(two)[-1] == ("a", 0) and len(kit.store.sessions) == 1
+    call(one, op, **BOOK)  # what there is, it finds
+    assert answers(one)[-1] == ("a", 0) and len(kit.store.sessions) == 1
+    assert not kit.authorizing
+
+
+def test_where_nobody_knows_no_session_is_begun() -> None:
+    kit = Kit(authorizes=True)
+    one = kit.user(1, **ALL)
+    call(one, "startChat", **BOOK)
+    kit.authorize(None)
+    assert answers(one) == [("a", 50000)] and one.close is None
+    assert not kit.store.sessions
+    call(one, "startChat", **BOOK)
+    one.lose()
+    kit.authorize(None)  # nobody is there to be told
+
+
+def test_the_site_asks_nobody_about_its_own_sessions() -> None:
+    kit = Kit(authorizes=True)
+    ask(kit, "startChat", **BOOK)
+    assert kit.answered == []  # by HTTP: as a user
+    kit.do(CallAsked(request=6, user=1, op="startChat", params=BOOK, trusted=True))
+    assert [(a.request, a.code) for a in kit.answered] == [(6, 0)]
+    ask(kit, "startChat", request=7, user=9, **BOOK)  # refused whatever the site says
+    kit.authorize(False)
+    assert (kit.answered[-1].request, kit.answered[-1].code) == (5, 0)
+    kit.authorize(True)
+    assert (kit.answered[-1].request, kit.answered[-1].code) == (7, 403)

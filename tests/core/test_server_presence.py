@@ -6,7 +6,7 @@ from typing import Any
 
 from core.server_kit import ALL, START, WALL, Kit, Peer
 from im_proto.server import actions as act
-from im_proto.server.inputs import Shutdown
+from im_proto.server.inputs import CallDone, Shutdown
 
 
 def everything(kit: Kit, user: int, device: str = "phone") -> Peer:
@@ -222,3 +222,10 @@ def test_going_down_is_no_news_about_anybody() -> None:
     two.lose()
     kit.wait(60)
     assert told(one) == [] and seen(kit) == [] and not kit.waits
+
+
+def test_a_stale_answer_makes_nobody_acquainted() -> None:
+    kit = acquainted()
+    one, other = everything(kit, 1), everything(kit, 2)
+    kit.do(CallDone(request=10**9, code=0, data=None, acquainted=((1, 2),)))
+    assert told(one) == told(other) == []

@@ -218,6 +218,18 @@ def test_sync_drops_what_was_being_read_before() -> None:
     assert peer.contents == some(4, 6)
 
 
+def test_syncs_never_ask_the_store_for_more_than_one_piece_at_a_time() -> None:
+    kit = filled(5)
+    peer = kit.user(2)
+    kit.holding = True
+    for _ in range(20):
+        peer.send("SYNC_REQUEST", after=2)
+    assert sum(isinstance(held, act.StoreRead) for held in kit.held) == 1
+    peer.forget()
+    kit.release()
+    assert peer.contents == some(3, 5)
+
+
 @pytest.mark.parametrize("after", [0, 6, 2**62])
 def test_a_sync_of_what_was_acknowledged_or_never_pushed_is_1008(after: int) -> None:
     peer = filled(5).user(2)

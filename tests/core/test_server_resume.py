@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -76,3 +77,14 @@ def test_without_resume_the_cursor_counts_and_never_holds_retention_back(
     at_latest = start_of(login(oldest, head, None, None), None, "latest")
     assert (at_oldest.base, at_latest.base) == (oldest - 1, head)
     assert at_oldest.resume is at_latest.resume is None
+
+
+def test_a_message_where_a_receipt_stands_now_is_a_reset() -> None:
+    """The store was restored from an older file, and has gone on in another way."""
+    restored = login(oldest=1, head=5, cursor=None, asked=None)  # no message at seq 3
+    for oldest, expected in ((1, "reset"), (3, "reset"), (4, "recovered")):
+        known = replace(restored, oldest=oldest)
+        named = ResumeFrom(epoch=EPOCH, seq=3, from_user=10, msg_id=103)
+        assert start_of(known, named, "oldest").resume == expected
+        unnamed = ResumeFrom(epoch=EPOCH, seq=3, from_user=None, msg_id=None)
+        assert start_of(known, unnamed, "oldest").resume == "recovered"

@@ -374,6 +374,13 @@ def test_what_a_kicked_device_had_sent_is_committed_and_not_answered() -> None:
     assert one.answers == [] and kit.stored == [(1, "m1")]
 
 
+def test_a_reason_that_no_text_frame_can_hold_does_no_harm() -> None:
+    kit = Kit()
+    peer = kit.user(1)
+    kit.do(KickAsked(user=1, reason="\ud800"))
+    assert peer.code == 4001 and peer.of("KICK")[0]["reason"] == "\\ud800"
+
+
 def test_a_kick_of_nobody_changes_nothing() -> None:
     kit = Kit()
     kit.user(1)

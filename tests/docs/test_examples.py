@@ -53,7 +53,7 @@ def test_links_inside_the_project_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md"])
 @run
 async def test_the_readmes_client_works_as_it_stands(page: str) -> None:
-    (source,) = blocks(ROOT / page, "python")
+    source = blocks(ROOT / page, "python")[0]
     assert len(source.strip().splitlines()) == 12
     async with running_server() as server:
         source = source.replace("ws://127.0.0.1:8080/ws", server.url)

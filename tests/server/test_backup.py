@@ -75,6 +75,7 @@ def test_a_copy_holds_what_was_committed_when_it_began_and_nothing_else(store, p
 
     def meanwhile(done, total):
         told.append((done, total))
+        assert len(told) < 100, "every commit makes it begin anew"
         commit(store, 100 + len(told))  # the server goes on
 
     back_up(f"sqlite:///{path}", copy, meanwhile, pages=4)
@@ -93,6 +94,21 @@ def test_a_copy_is_one_file(store, copy, tmp_path):
     with closing(sqlite3.connect(copy)) as raw:
         assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert raw.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+
+
+def test_a_server_that_opens_a_copy_gives_no_row_number_again(store, copy):
+    """What a webhook was told of messages after the copy stays true."""
+
+    def newest(of):
+        with of.reading() as connection:
+            return connection.exec_driver_sql("SELECT max(id) FROM messages").scalar()
+
+    commit(store, 1)
+    store.backup(copy)
+    commit(store, 2, 3)
+    with opened(copy) as restored:
+        commit(restored, 4)
+        assert newest(restored) > newest(store)
 
 
 def test_a_server_that_opens_a_copy_begins_new_epochs(store, copy, caplog):

@@ -175,6 +175,30 @@ async def test_a_site_that_fails_refuses_nobody_for_ever(caplog: pytest.LogCaptu
     assert "authorize_send failed" in caplog.text
 
 
+@run
+async def test_a_site_that_does_not_say_is_asked_again_after_a_while(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    asked = 0
+
+    async def may(sender: int, recipient: int) -> bool:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            await asyncio.Event().wait()
+        return True
+
+    async with running_server(site={"authorize_send": may}, auth_timeout=0.5) as server:
+        async with PlainClient(server.url, token(ANN), ANN) as ann:
+            await ann.login()
+            await ann.post(BOB, "hello", NOW)
+            assert await ann.wait_closed() == 1013
+        async with PlainClient(server.url, token(ANN), ANN) as ann:
+            await ann.login()
+            assert (await ann.send(BOB, "hello", NOW))["code"] == 0
+    assert "took too long" in caplog.text
+
+
 # ------------------------------------------------------------ what it is told
 
 

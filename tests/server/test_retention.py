@@ -7,6 +7,7 @@ import pytest
 from im_proto.server.actions import StoreCommit, StoreLogin, StoreRead, StoreRetain, StoreStatus
 from im_proto.server.records import PLAIN, CursorMove, ReceiptEntry, Submission
 from im_server import retaining
+from im_server.rownumbers import last_row
 from im_server.store import Store, StoreError
 
 
@@ -198,3 +199,36 @@ def test_a_retention_that_fails_keeps_everything(store):
     raw.execute("DROP TRIGGER full")
     retain(store, entries_before=11, messages_before=11)
     assert kept_messages(store) == []
+
+
+def test_a_row_number_is_never_used_again(store):
+    """Webhooks and fences go by them: the newest message may be let go, too."""
+
+    def rows():
+        raw = store._database._writer.connection.driver_connection
+        return [row[0] for row in raw.execute("SELECT id FROM messages ORDER BY id")]
+
+    send(store, 10, 1, 2, 3)
+    for _ in range(2):
+        retain(store, entries_before=20, messages_before=20)
+    assert rows() == []
+    with store.writing() as connection:
+        assert last_row(connection) == 3
+    send(store, 30, 4)
+    assert rows() == [4]
+
+
+def test_no_more_mailboxes_are_looked_into_than_there_is_room_for(store, monkeypatch):
+    looked = []
+    look = retaining._held
+
+    def held_of(connection, row, request):
+        looked.append(row.user)
+        return look(connection, row, request)
+
+    monkeypatch.setattr(retaining, "_held", held_of)
+    for user in range(100, 150):
+        send(store, 10, *(10 * user + n for n in range(3)), to=user)
+    done = retain(store, entries_before=20, limit=7)
+    assert dict(done.oldest) == {100: 4, 101: 4, 102: 2} and done.more
+    assert len(looked) == 3

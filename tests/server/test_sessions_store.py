@@ -107,6 +107,15 @@ def test_a_chat_is_made_once_and_named_to_both(store):
     assert dict(again.heads) == {2: 2}
 
 
+def test_a_chat_that_was_closed_is_followed_by_one_that_is_found_again(store):
+    commit(store, message(1))
+    call(store, "close", session_id=1)
+    made = [commit(store, message(i)).results[0].session_id for i in (2, 3)]
+    raw = store._database._writer.connection.driver_connection
+    found = raw.execute("SELECT id, status FROM sessions ORDER BY id").fetchall()
+    assert (made, found) == ([2, 2], [(1, 3), (2, 1)])
+
+
 def test_nobody_writes_into_a_session_of_others_or_one_that_is_over(store):
     number = open_book(store, 7)
     store.login(StoreLogin(request=0, user=3, device="a", resume_seq=None))

@@ -20,7 +20,7 @@ from im_proto.server.records import (
     Unstorable,
 )
 from im_proto.wire import MAX_ID
-from im_server import calls, lookups, mailbox, retaining
+from im_server import calls, lookups, mailbox, retaining, rownumbers
 from im_server.store import Store, StoreError
 
 AT = 1_700_000_000_000
@@ -277,7 +277,9 @@ def test_each_request_is_one_transaction_that_takes_the_write_lock_first(store):
 
 
 LOOKUPS = [
-    (module, name) for module in (lookups, mailbox, calls, retaining) for name in module.STATEMENTS
+    (module, name)
+    for module in (lookups, mailbox, calls, retaining, rownumbers)
+    for name in module.STATEMENTS
 ]
 
 

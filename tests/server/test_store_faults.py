@@ -10,7 +10,14 @@ import pytest
 
 from im_proto.server import commit as decide
 from im_proto.server.actions import StoreCommit, StoreLogin, StoreRead
-from im_proto.server.records import CursorMove, Stored, Submission, Unstorable
+from im_proto.server.records import (
+    Conflicting,
+    CursorMove,
+    Held,
+    Stored,
+    Submission,
+    Unstorable,
+)
 from im_server import lookups, writing
 from im_server.store import Store, StoreError
 
@@ -102,6 +109,19 @@ def test_repeats_are_seen_across_the_halves(poisoned):
     results = commit(poisoned, [first, message(1, content=POISON), message(2), last])
     assert (results[3].seq, results[3].repeat) == (1, True)
     assert contents(poisoned) == ["message 0", "message 2"]
+
+
+def test_what_follows_a_conflict_is_held_back_across_the_halves(poisoned):
+    commit(poisoned, [message(0)])
+    other = message(1, msg_id=1, content="other")
+    results = commit(poisoned, [other, message(2, content=POISON), message(3), message(4)])
+    # Held, the poisoned one too: nothing of this device behind the conflict goes in
+    assert [type(r) for r in results] == [Conflicting, Held, Held, Held]
+    first = [message(5, sender=2, device="b", content=POISON), other, message(6), message(7)]
+    poisoned.login(StoreLogin(request=0, user=2, device="b", resume_seq=None))
+    results = commit(poisoned, first)
+    assert [type(r) for r in results] == [Unstorable, Conflicting, Held, Held]
+    assert contents(poisoned) == ["message 0"]
 
 
 def test_cursors_are_kept_beside_poison(poisoned):

@@ -171,7 +171,7 @@ def test_it_answers_like_the_store_in_memory(tmp_path):
     with Store(f"sqlite:///{tmp_path / 'im.db'}", "process") as store:
         raw = store._database._writer.connection.driver_connection
 
-        @settings(max_examples=50, derandomize=True, deadline=None, database=None)
+        @settings(max_examples=30, derandomize=True, deadline=None, database=None)
         @given(st.lists(STEPS, min_size=1, max_size=6))
         def play(steps):
             for table in TABLES:

@@ -22,10 +22,19 @@ FILES = (
     "server/hub.py",
     "server/core.py",
     "server/connection.py",
+    "server/mail.py",
+    "server/pushes.py",
+    "server/gate.py",
+    "server/peers.py",
+    "server/presence.py",
+    "server/typists.py",
     "client/core.py",
     "client/deadlines.py",
     "client/lifecycle.py",
     "client/ending.py",
+    "client/incoming.py",
+    "client/outgoing.py",
+    "client/recording.py",
 )
 SEEDS = 80
 LEAST = 95.0

@@ -10,6 +10,8 @@ from im_proto.client import inputs as ci
 from im_proto.config import ServerConfig
 from im_proto.errors import IMErrorCode
 from im_proto.server import inputs as si
+from im_proto.server.actions import Answered, MessageStored
+from im_proto.server.records import MailboxEntry
 from im_proto.testing import FAULTS, Handles, SimulationFailure, SimWorld, simulate
 from im_proto.testing.sim import describe
 from im_proto.testing.sim.chaos import Chaos
@@ -53,7 +55,7 @@ def test_a_fault_says_what_it_is_in_one_line(name: str) -> None:
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_alone_is_injected_and_survived(name: str) -> None:
     hits = 0
-    for seed in range(3):
+    for seed in range(2, 5):  # some of them with a site
         outcome = simulate(seed, minutes=2, faults=name)
         assert outcome.failure is None, outcome.failure
         hits += outcome.faults[name]
@@ -658,3 +660,81 @@ def test_what_a_plain_client_has_given_up_may_come_late() -> None:
     assert not second.may_be_late
     second.end = "accepted"
     assert not second.may_be_late
+
+
+# ---------------------------------------------------------------- the site
+
+
+def with_a_site() -> tuple[SimWorld, list[ClientNode], Chaos]:
+    world, clients, chaos = three()
+    world.server.reconfigure(world.server.config, has_site=True)
+    world.settle()
+    return world, clients, chaos
+
+
+def test_a_site_forbids_and_its_word_is_kept() -> None:
+    world, (one, _, other), chaos = with_a_site()
+    world.server.site.forbidden[1, 2] = None
+    ref = one.send(2, "not allowed")
+    world.run(2)
+    (failed,) = [event for event in one.failed if event.ref == ref]
+    assert failed.error.server_code == 403
+    assert "not allowed" not in [message.content for message in other.received]
+    world.server.site.forbidden.clear()
+    assert FAULTS["site_forbids"](chaos)
+    assert len(world.server.site.forbidden) == 1
+    chaos.heal()
+    assert not world.server.site.forbidden
+    world.settle()
+
+
+def test_a_site_that_can_not_say_holds_messages_up_and_loses_none() -> None:
+    world, (one, _, other), chaos = with_a_site()
+    assert FAULTS["site_is_down"](chaos)
+    world.server.site.silent = 1.0
+    one.send(2, "later")
+    world.run(1)
+    assert "later" not in [message.content for message in other.received]
+    chaos.heal()
+    assert world.server.site.silent == 0.0
+    world.settle()
+    assert "later" in [message.content for message in other.received]
+
+
+def test_a_site_writes_and_is_told_of_every_message_once() -> None:
+    world, (one, _, other), _chaos = with_a_site()
+    world.site_says_something(1, 2)
+    one.send(2, "hello")
+    world.settle()
+    assert {message.content for message in other.received} == {"site#1", "hello"}
+    assert len(world.server.site._told) == 2
+    assert not world.server.site.asked
+    with pytest.raises(SimulationFailure, match="the site was answered twice"):
+        world.server.site.answered(Answered(request=1, code=0, data=None, text=""))
+    (first, *_) = world.server.store.entries(2)
+    assert isinstance(first, MailboxEntry)
+    with pytest.raises(SimulationFailure, match="the site was told twice of"):
+        world.server.site.stored(MessageStored(entry=first, offline=False))
+
+
+def test_faults_of_a_site_need_one() -> None:
+    world, _, chaos = three()
+    for name in ("site_forbids", "site_is_down", "site_writes"):
+        assert not FAULTS[name](chaos)
+    world, _, chaos = with_a_site()
+    assert FAULTS["site_writes"](chaos)
+    world.settle()
+    assert not world.server.site.asked
+
+
+def test_who_is_kicked_comes_back_or_stays_away() -> None:
+    stayed = set()
+    for seed in range(12):
+        world, clients, chaos = three(seed)
+        assert FAULTS["kicked"](chaos)
+        world.run(30)
+        stayed.add(any(client.status is Status.DISCONNECTED for client in clients))
+        assert told(clients, ev.Disconnected)
+        chaos.heal()
+        world.settle()
+    assert stayed == {True, False}

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from im_proto.client import Status
 from im_proto.client import events as ev
 from im_proto.client.incoming import Inbox, Seen
 from im_proto.client.outgoing import Outbox
@@ -18,50 +17,19 @@ from im_proto.server import actions as sa
 from im_proto.server import inputs as si
 from im_proto.server.records import MailboxEntry, Stored
 from im_proto.server.session import Session
-from im_proto.testing import Handles, SimulationFailure, SimWorld, memory
+from im_proto.testing import Handles, SimWorld
 from im_proto.testing.memory import MemoryStore
-from im_proto.testing.sim.client import ClientNode
+from im_proto.testing.sim.hearsay import Hearsay
 from im_proto.timers import Timers
+from simulation.sim_kit import broken, live, two
 
 Patch = pytest.MonkeyPatch
 Commit = Callable[[MemoryStore, sa.StoreCommit], si.Committed]
 
 
-def two(seed: int = 1, **config: Any) -> tuple[SimWorld, ClientNode, ClientNode]:
-    world = SimWorld(seed)
-    one, other = (world.client(user, **config) for user in (1, 2))
-    for client in (one, other):
-        client.connect()
-    assert world.run(5, lambda: one.status is other.status is Status.AUTHENTICATED)
-    return world, one, other
-
-
-def live(seed: int = 1, **config: Any) -> None:
-    """Messages, lost links, a server that dies; then everything settles."""
-    world, one, other = two(seed, **config)
-    for n in range(40):
-        one.send(2, str(n))
-        if n % 10 == 3 and other.end is not None:
-            world.network.cut(other.end)
-        if n % 10 == 7 and one.end is not None:
-            world.network.cut(one.end, tell=False)
-        if n == 20:
-            world.server.kill()
-            world.run(0.5)
-            world.server.start()
-        world.run(0.01)
-    world.settle(300)
-
-
 def test_it_is_all_right_as_long_as_nothing_is_broken() -> None:
     for seed in range(3):
         live(seed)
-
-
-def broken(match: str, what: Callable[[], object] = live) -> SimulationFailure:
-    with pytest.raises(SimulationFailure, match=match) as caught:
-        what()
-    return caught.value
 
 
 # ---------------------------------------------------------------- what is in the store
@@ -181,7 +149,7 @@ def test_delivered_twice(monkeypatch: Patch) -> None:
 
 
 def reads(patch: Patch, read: Callable[[MemoryStore, sa.StoreRead], si.ReadDone]) -> None:
-    patch.setitem(memory._CARRY_OUT, sa.StoreRead, read)
+    patch.setattr(MemoryStore, "read", read)
 
 
 def test_delivered_out_of_order(monkeypatch: Patch) -> None:
@@ -223,6 +191,8 @@ def test_never_delivered(monkeypatch: Patch) -> None:
         return Seen.REPEAT if message is not None and message[1] == "7" else seen
 
     monkeypatch.setattr(Inbox, "look_at", careless)
+    broken("c1 was told that '7' was delivered")
+    monkeypatch.setattr(Hearsay, "_check", lambda *_: None)
     broken("'7' .seq 8. did not reach device .* of user 2")
 
 

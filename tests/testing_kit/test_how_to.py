@@ -13,7 +13,8 @@ from hypothesis import settings
 from testing_kit.machine_kit import SABOTAGED
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "test-your-application.md"
-BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE.read_text("utf-8"), re.M | re.S)
+#: the last one, about worlds, is run by tests/docs/test_guides.py
+BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE.read_text("utf-8"), re.M | re.S)[:-1]
 
 
 def load(source: str) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def test_what_is_shown_runs(source: str) -> None:
     [
         (0, "self.asked += 1", "self.asked += len(content) > 2"),
         (1, "self.open.discard(n)", "pass"),
-        (2, "return MemoryStore()", "return type('S', (MemoryStore,), {'commit': lossy})()"),
+        (2, "return MemoryStore()", "return type('S', (MemoryStore,), {'carry_out': lossy})()"),
     ],
     ids=["bot", "adapter", "store"],
 )
@@ -53,7 +54,7 @@ def test_what_is_shown_finds_a_mistake(block: int, good: str, bad: str) -> None:
     assert good in source
     lossy = (
         "def lossy(self, action):\n"
-        "    done = MemoryStore.commit(self, action)\n"
+        "    done = MemoryStore.carry_out(self, action)\n"
         "    self._entries.clear()\n"
         "    return done\n"
     )

@@ -176,7 +176,7 @@ def test_no_input_upsets_a_client(
 ) -> None:
     engine = ClientEngine(config, now=1_000.0, wall=0.0, rng=im_st.SampleKey(1))
     mistakes = (ci.Send, ci.Cancel, ci.UpdateToken, ci.SessionCall)
-    mistakes += (ci.TransportOpened, ci.TransportFailed)
+    mistakes += (ci.MarkRead, ci.SetTyping, ci.TransportOpened, ci.TransportFailed)
     for now, event in zip(clock, inputs, strict=False):
         try:
             engine.step(event, now)

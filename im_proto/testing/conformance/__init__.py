@@ -12,7 +12,7 @@ from .case import Case, Level
 from .failure import Failed, Skipped
 from .registry import case_named, cases
 from .report import Report, Result, Status, run, run_case
-from .subject import Factory, Feature, LoopThread, Reaction, Subject
+from .subject import Factory, Feature, LoopThread, Reaction, StoringFactory, Subject
 
 __all__ = [
     "Case",
@@ -26,6 +26,7 @@ __all__ = [
     "Result",
     "Skipped",
     "Status",
+    "StoringFactory",
     "Subject",
     "case_named",
     "cases",

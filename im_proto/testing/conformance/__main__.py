@@ -36,7 +36,7 @@ levels:
   core    what every adapter must do: reads in any chunking, deadlines, back-pressure, ends of
           every kind, cancellation, the token function; nothing is left behind
   extras  core, and what the factory's `features` names: TLS, IPv6, Unix sockets, an HTTP proxy,
-          callbacks. A journal of messages is no part of the kit
+          callbacks, a journal
 
 examples:
   python -m im_proto.testing.conformance my_adapter.subject:MySubject

@@ -7,12 +7,13 @@ import itertools
 import os
 import ssl
 import stat
+import tempfile
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, cast
 
 from ...client import events as ev
 from ...client.inputs import MessageHandled, Send
@@ -21,7 +22,7 @@ from ...errors import IMError
 from ...wire import AuthData, AuthRequest, AuthResponse, UserId
 from .failure import Failed
 from .peer import PATIENCE, Connection, Peer
-from .subject import Factory, Subject
+from .subject import Factory, StoringFactory, Subject
 
 _T = TypeVar("_T")
 _E = TypeVar("_E")
@@ -130,6 +131,7 @@ class Bench:
         self.events: list[ev.Event] = []
         self._refs = itertools.count(1_000_001)
         self._closed = False
+        self._directory: tempfile.TemporaryDirectory[str] | None = None
 
     # -- the two sides
 
@@ -148,12 +150,34 @@ class Bench:
 
     def client(self, url: str, *, timeouts: dict[str, float] | None = None, **more: Any) -> None:
         """Make the client under test; `more` are fields of ClientConfig."""
+        config = _config(url, timeouts, more)
         self._closed = False
-        fields = QUIET | {"ws_url": url, "timeouts": PATIENT | (timeouts or {})} | more
-        config = ClientConfig(**fields)
         self._subject = self.call(
             "the factory", lambda: self._factory(config, self._on_event, self._ssl_context)
         ).result()
+
+    def storing(self, url: str, **more: Any) -> Call[Subject]:
+        """Begin to make a client with the journal of this case; see `storing_client`."""
+        factory, config = cast("StoringFactory", self._factory), _config(url, None, more)
+        if self._directory is None:
+            self._directory = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        storage = str(Path(self._directory.name) / "journal.db")
+        return self.call(
+            "the factory",
+            lambda: factory(config, self._on_event, self._ssl_context, storage=storage),
+        )
+
+    def storing_client(self, url: str, **more: Any) -> None:
+        """Make the client under test, with the journal of this case: always the same file."""
+        self._closed = False
+        self._subject = self.storing(url, **more).result()
+
+    def kill(self) -> None:
+        """`kill`; what the engine told is forgotten."""
+        self._closed = True
+        self.call("kill()", self.subject.kill).result()
+        with self._told:
+            self.events.clear()
 
     def call(self, name: str, function: Callable[[], _T]) -> Call[_T]:
         """Begin a call of the subject."""
@@ -317,6 +341,7 @@ class Bench:
             self.close()
         for peer in self._peers:
             peer.close()
+        self._clean_up()
         kept = (_OWN, *self._subject.kept_threads)
         self._subject = None
         for thread in set(threading.enumerate()) - self._threads:
@@ -342,6 +367,12 @@ class Bench:
         if self._subject is not None and not self._closed:
             with suppress(Failed):
                 self.call("close()", self._subject.close).result(2.0)
+        self._clean_up()
+
+    def _clean_up(self) -> None:
+        if self._directory is not None:
+            self._directory.cleanup()
+            self._directory = None
 
     def story(self) -> list[str]:
         """What happened, for the author: the last of what each side told."""
@@ -349,6 +380,11 @@ class Bench:
             events = [_line(event) for event in self.events[-12:]]
         lines = [line for peer in self._peers for line in peer.log[-12:]]
         return [*(f"peer: {line}" for line in lines), *(f"engine told: {e}" for e in events)]
+
+
+def _config(url: str, timeouts: dict[str, float] | None, more: dict[str, Any]) -> ClientConfig:
+    fields = QUIET | {"ws_url": url, "timeouts": PATIENT | (timeouts or {})} | more
+    return ClientConfig(**fields)
 
 
 def _sockets() -> set[tuple[int, int]]:

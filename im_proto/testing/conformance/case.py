@@ -18,7 +18,8 @@ class Level(StrEnum):
 
     #: what every adapter must do
     CORE = "core"
-    #: TLS, IPv6, Unix sockets, proxies, callbacks: each if the adapter says that it has it
+    #: TLS, IPv6, Unix sockets, proxies, callbacks, a journal: each if the adapter says that it
+    #: has it
     EXTRAS = "extras"
 
 

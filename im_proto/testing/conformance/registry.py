@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from .case import Case, Level
 from .cases.callbacks import CALLBACKS
 from .cases.ending import ENDING
+from .cases.journal import JOURNAL
 from .cases.opening import OPENING
 from .cases.paths import PATHS
 from .cases.reading import READING
@@ -15,7 +16,7 @@ from .cases.tls import TLS
 from .cases.tokens import TOKENS
 from .cases.writing import WRITING
 
-_CHAPTERS = (READING, OPENING, TIMING, WRITING, ENDING, TOKENS, TLS, PATHS, CALLBACKS)
+_CHAPTERS = (READING, OPENING, TIMING, WRITING, ENDING, TOKENS, TLS, PATHS, CALLBACKS, JOURNAL)
 
 
 def cases(level: Level | str = Level.CORE) -> Sequence[Case]:

@@ -8,7 +8,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from enum import StrEnum
-from typing import ClassVar, Final, Generic, TypeAlias, TypeVar
+from typing import ClassVar, Final, Generic, Protocol, TypeAlias, TypeVar
 
 from ...client.events import Event
 from ...client.inputs import Input
@@ -27,6 +27,8 @@ class Feature(StrEnum):
     UNIX = "unix"
     PROXY = "proxy"
     CALLBACKS = "callbacks"
+    JOURNAL = "journal"
+    """The factory takes the keyword `storage` (see `StoringFactory`), and there is `kill`."""
 
 
 class Reaction(StrEnum):
@@ -100,12 +102,40 @@ class Subject(ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} has no callbacks")
 
+    def kill(self) -> None:
+        """End the client as the death of its process would, and the loop with its thread: nothing
+        more is said to the peer, nothing more is written to the journal, sockets are closed, and
+        the journal's file is free.
+
+        Only for adapters with Feature.JOURNAL.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no journal")
+
 
 #: config, who takes every event of the engine in its order (from any thread; it returns at
 #: once), and what TLS trusts (None: the system's certificates).
 Factory: TypeAlias = Callable[
     [ClientConfig, Callable[[Event], None], "ssl.SSLContext | None"], Subject
 ]
+
+
+class StoringFactory(Protocol):
+    """What a factory with Feature.JOURNAL can do beside: `storage` is the path of a journal, which
+    is there already, or is made.
+
+    Raises:
+        IMError: JOURNAL_FAILED, if another client has the file.
+    """
+
+    def __call__(
+        self,
+        config: ClientConfig,
+        on_event: Callable[[Event], None],
+        ssl_context: ssl.SSLContext | None,
+        /,
+        *,
+        storage: str,
+    ) -> Subject: ...
 
 
 class LoopThread(Generic[_H]):

@@ -121,13 +121,15 @@ class Hearsay:
 
     def _receipts(self, device: Device) -> dict[Fact, None]:
         """For what a sender must have a receipt: it has come to a device that has missed nothing,
-        so it was never passed over."""
-        ledger = self._world.ledger
+        so it was never passed over, and the store has let nothing go, so it was there when it
+        came."""
+        ledger, oldest = self._world.ledger, self._world.server.store.oldest
         return {
             ("come", message.msg_id): None
             for message in self._world.server.store.messages
             if message.sender == device.user != message.to_user
             and message.wants_receipt
+            and oldest(message.to_user) == 1
             and ledger.has_surely_come(message)
         }
 

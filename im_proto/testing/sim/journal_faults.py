@@ -73,11 +73,12 @@ def handler_fails(chaos: Chaos) -> bool:
 
 @fault
 def token_runs_out(chaos: Chaos) -> bool:
-    """Tokens that are made now last for seconds: a live connection needs another in time."""
-    tokens = chaos.world.tokens
+    """Tokens last for seconds from now on: a live connection needs another in time."""
+    tokens, end = chaos.world.tokens, chaos.link()
+    if end is None:
+        return False
     tokens.lifetime = chaos.rng.choice((2.0, 10.0))
     chaos.undo(chaos.rng.uniform(10.0, 60.0), lambda: setattr(tokens, "lifetime", None))
-    end = chaos.link()
-    if end is not None:
-        chaos.world.network.cut(end)
+    tokens.expire(chaos.core(end).config.user_id)
+    chaos.world.network.cut(end)
     return True

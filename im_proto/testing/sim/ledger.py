@@ -12,8 +12,8 @@
   delivered every message.
 * A message has one end: accepted, failed with a code, cancelled (then it was never stored). If
   the process was killed before the end, nobody knows: it is stored at most once.
-* With a journal, what is on its disk goes on in the next life, in order, to the same end, and what is
-  not on it was never sent: an application that sends it again under its key sends it once. What
+* With a journal, what is on its disk goes on in the next life, in order, to the same end, and what
+  is not on it was never sent: an application that sends it again under its key sends it once. What
   comes again to an application that may have seen it is flagged; to one that writes what it does
   together with the journal nothing comes again that it has done.
 
@@ -51,9 +51,13 @@ BROADCAST = "to all: "
 class Submitted:
     """A message, from the wish to send it on."""
 
-    __slots__ = ("conversation", "end", "index", "seq")
+    __slots__ = ("client", "conversation", "end", "index", "ref", "seq")
 
-    def __init__(self, conversation: Conversation, index: int) -> None:
+    def __init__(
+        self, client: ClientNode, ref: int, conversation: Conversation, index: int
+    ) -> None:
+        self.client = client
+        self.ref = ref
         self.conversation = conversation
         self.index = index
         #: "accepted", an IMErrorCode, "unknown" (its process was killed), "unwritten" (and it was
@@ -208,16 +212,27 @@ class Ledger:
         key = (client.config.user_id, to_user, content)
         before = self._messages.get(key)
         if before is not None and before.end != "unwritten":
+            if client in self._installed and before.client is client:
+                self._broken(
+                    f"{client.name} does not know the key of {content!r}, which is on its way"
+                )
             raise ValueError(f"{content!r} was sent before; each message needs its own content")
         engine = self._engines[client]
         plain = not client.config.extensions
         conversation = engine.conversations.setdefault(to_user, Conversation(plain=plain))
-        message = Submitted(conversation, conversation.count)
+        message = Submitted(client, ref, conversation, conversation.count)
         conversation.count += 1
         self._messages[key] = engine.pending[ref] = message
         if client in self._installed:
             self._installed[client].sent[ref] = message
         self.submissions += 1
+
+    def submitted_by_site(self, from_user: UserId, to_user: UserId, content: str) -> None:
+        """The site writes as a user; nobody but the site hears what became of it."""
+        client = next(c for c in self._engines if c.config.user_id == from_user)
+        message = Submitted(client, 0, Conversation(plain=True), 0)
+        message.end = "unknown"
+        self._messages[from_user, to_user, content] = message
 
     def refused(self, client: ClientNode, ref: int) -> None:
         """The engine did not take it: its queue is full."""
@@ -242,6 +257,10 @@ class Ledger:
         if message is None:
             self._broken(f"message {ref} of {client.name} ended a second time: {end}")
         changed = message.end not in (None, end, "unknown")
+        if message.end == "accepted" and end == IMErrorCode.IN_DOUBT:
+            # its process died before the journal had that, and the next met a server that is not
+            # this one, so it can't know
+            changed = False
         if changed and not (client.stream is not None and client.stream.tampered_with):
             self._broken(f"message {ref} of {client.name} ended as {message.end}, now as {end}")
         message.end = end
@@ -256,10 +275,19 @@ class Ledger:
             self._broken(f"{message.content!r} is in the store twice")
         if known.end in _NEVER_STORED or known.end == "unwritten":
             self._broken(f"{message.content!r} ended as {known.end} and was stored later")
+        self._check_record(known, message)
         known.seq = message.seq
         if known.index < known.conversation.stored and not known.may_be_late:
             self._broken(f"{message.content!r} was overtaken on its way into the store")
         known.conversation.stored = max(known.index, known.conversation.stored)
+
+    def _check_record(self, known: Submitted, message: Message) -> None:
+        disk = known.client.disk
+        if disk is None or known.end is not None:
+            return
+        record = disk.outgoing.get(known.ref)
+        if record is None or (record.handed_at is None and record.end is None):
+            self._broken(f"{message.content!r} was sent before its record was on disk")
 
     # ------------------------------------------------------------ receiving
 

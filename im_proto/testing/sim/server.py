@@ -17,6 +17,7 @@ from .imposter import Imposter
 from .machine import Machine
 from .network import End
 from .node import Node
+from .site import Site
 
 if TYPE_CHECKING:
     from .world import SimWorld
@@ -35,6 +36,8 @@ class ServerNode(Node[inp.Input]):
 
     Attributes:
         gateway: None while the process is not running.
+        has_site: it was started with a site behind it.
+        site: that site.
         store: what is on disk.
         refuses: the port is closed.
         imposter: somebody else is at the port; None: nobody.
@@ -48,6 +51,8 @@ class ServerNode(Node[inp.Input]):
         super().__init__(world, "server", machine)
         self.config = config
         self.gateway: Gateway | None = None
+        self.has_site = False
+        self.site = Site(self)
         self.store = MemoryStore()
         self.refuses = False
         self.imposter: Imposter | None = None
@@ -75,13 +80,21 @@ class ServerNode(Node[inp.Input]):
         self._store_free = self.world.now
         wall = self.machine.wall(self.world.now)
         self._wall_offset = wall - self.now
-        self.gateway = Gateway(self.config, now=self.now, wall=wall, strict=True)
+        self.site.asked.clear()
+        self.gateway = Gateway(
+            self.config,
+            now=self.now,
+            wall=wall,
+            authorizes=self.has_site,
+            tells=self.has_site,
+            strict=True,
+        )
         self.world.note(self, "=", "started")
 
-    def reconfigure(self, config: ServerConfig) -> None:
-        """Start anew with another configuration."""
+    def reconfigure(self, config: ServerConfig, *, has_site: bool = False) -> None:
+        """Start anew with another configuration, and with a site or without."""
         self.kill()
-        self.config = config
+        self.config, self.has_site = config, has_site
         self.start()
 
     def kill(self, *, silent: bool = False) -> None:
@@ -302,6 +315,15 @@ class ServerNode(Node[inp.Input]):
         if life == self.lives and self.gateway is not None:
             self.feed(answer)
 
+    def _authorize(self, action: act.Authorize) -> None:
+        self.site.authorize(action)
+
+    def _tell_site(self, action: act.MessageStored) -> None:
+        self.site.stored(action)
+
+    def _answer_site(self, action: act.Answered) -> None:
+        self.site.answered(action)
+
     def _on_drained(self, _: act.Drained) -> None:
         self.drained = True
 
@@ -328,6 +350,9 @@ _CARRY_OUT: Final[dict[type, Callable[[ServerNode, Any], None]]] = {
     act.StorePeers: ServerNode._store,
     act.StoreSeen: ServerNode._store,
     act.StoreRetain: ServerNode._store,
+    act.Authorize: ServerNode._authorize,
+    act.MessageStored: ServerNode._tell_site,
+    act.Answered: ServerNode._answer_site,
     act.Drained: ServerNode._on_drained,
     act.EngineFailed: ServerNode._on_failed,
 }

@@ -114,7 +114,8 @@ class _Life:
     ) -> None:
         world = self.world = SimWorld(seed, trace=trace, recording=False)
         self.rng = world.rng
-        world.server.reconfigure(self._server())
+        has_site = self.rng.random() < 0.7
+        world.server.reconfigure(self._server(), has_site=has_site)
         world.tokens.broadcasters.append(1)
         for number in range(clients):
             self._settler(number)

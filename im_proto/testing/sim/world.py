@@ -131,6 +131,11 @@ class SimWorld:
             content += "\U0001f600 " * self.rng.randrange(1, 300)
         return client.send(to_user, content, **self._how())
 
+    def site_says_something(self, from_user: UserId, to_user: UserId) -> None:
+        """The site writes as a user what was never sent before."""
+        self._said += 1
+        self.server.site.send(from_user, to_user, f"site#{self._said}")
+
     def live_on(self, client: ClientNode) -> None:
         """A user reads, and begins to write, now and then."""
         rng = self.rng

@@ -1,0 +1,115 @@
+"""What follows when a link is up: the log-in, its answer, and a new token on the way.
+
+The part of `ClientCore` in which a link becomes a log-in: state first, effect after.
+"""
+
+from __future__ import annotations
+
+from ..wire import AuthRequest, AuthResponse, ServerLimits
+from . import events as ev
+from . import inputs as inp
+from .deadlines import Deadlines
+from .login import CAPABILITIES, Answer
+from .timers import Timer
+
+
+class Welcome(Deadlines):
+    """From an upgraded link to a log-in, or to none."""
+
+    def _on_link_opened(self, opened: inp.LinkOpened) -> None:
+        self._connection_to("handshake_accepted")
+        self.timers.cancel(Timer.CONNECT)
+        self._told_connected = True
+        self.fx.notify(ev.Connected())
+        self.login.link_opened(capable=opened.capable)
+        self._asked_at = self.fx.now
+        self.timers.set(Timer.AUTH, self.fx.now + self.config.timeouts.auth)
+        self.fx.say(self.login.request_message(self.receiving.inbox.resume()))
+        # alone, and never in a batch
+        self.fx.flush(opened.transport, batch=1, frame_bytes=0)
+        self.reason = "connected, logging in"
+
+    def _on_auth_response(self, response: AuthResponse) -> None:
+        if self.refresh.out is not None:
+            self.refresh.answered(response)
+            return
+        if self.login.state != "authenticating":
+            self._violated("AUTH_RESPONSE without a log-in")
+            return
+        self.timers.cancel(Timer.AUTH)
+        self.login.excused()
+        judgement = self.login.judge(response)
+        error = judgement.error
+        if error is None:
+            self._welcome(response)
+            return
+        self.fx.notify(ev.AuthFailed(error=error))
+        self._end_link(1000, "")
+        if judgement.answer is Answer.REFUSED:
+            self.login.to("login_refused")
+            self._halt(error, "the server refused the log-in")
+        else:
+            if judgement.answer is Answer.NEW_TOKEN:
+                self.login.to("token_rejected")
+            self._come_back(error, error.text)
+
+    def _welcome(self, response: AuthResponse) -> None:
+        fx, login, now = self.fx, self.login, self.fx.now
+        asked = login.asked_for_extensions
+        data = response.data if response.data is not None and asked else None
+        granted = frozenset(data.capabilities or ()) if data else frozenset()
+        self.capabilities = granted & frozenset(CAPABILITIES)
+        fx.inline = "inline" in self.capabilities
+        self._limits = (data and data.limits) or ServerLimits()
+        login.to("accepted")
+        self._reconnect_to("succeeded")
+        self.backoff.authenticated(now)
+        self.last_error = None
+        self.reason = "logged in"
+        if login.welcomed():
+            fx.notify(ev.ExtensionsRefused(ws_url=self.config.ws_url))
+        self.liveness.start(data.heartbeat if data else None, now, rtt=now - self._asked_at)
+        self._watch()
+        idempotent = data is not None and data.device_id == self.device_id
+        self.sending.online(
+            idempotent=idempotent,
+            status="status" in self.capabilities,
+            last_id=(data.last_msg_id or 0) if data else 0,
+            limits=data.limits if data else None,
+        )
+        fx.notify(
+            ev.Authenticated(
+                user_id=self.config.user_id,
+                username=response.data.username if response.data else None,
+                capabilities=self.capabilities,
+            )
+        )
+        self.refresh.online(data, granted="refresh" in self.capabilities)
+        self.sessions.online(granted="sessions" in self.capabilities)
+        self.life.online(typing="typing" in self.capabilities)
+        resumed = data is not None and self.receiving.online(
+            data, numbered="seq" in self.capabilities
+        )
+        if self._was_authenticated:
+            fx.counters.reconnects += 1
+            fx.notify(ev.Reconnected(resumed=resumed))
+        self._was_authenticated = True
+        self._tell_guarantee(idempotent)
+
+    def _tell_guarantee(self, idempotent: bool) -> None:
+        if idempotent:
+            guarantee = ev.Guarantee.EXACTLY_ONCE
+        elif self.config.resend_when_unsure:
+            guarantee = ev.Guarantee.AT_LEAST_ONCE
+        else:
+            guarantee = ev.Guarantee.AT_MOST_ONCE
+        if guarantee is not self.guarantee:
+            self.guarantee = guarantee
+            self.fx.notify(ev.GuaranteeChanged(guarantee=guarantee))
+
+    def _offer_token(self) -> None:
+        """Send a new token, if there is one for this link: alone, and never in a batch."""
+        token = self.refresh.offer()
+        if token is not None:
+            self.fx.say(AuthRequest(access_token=token))
+            self.fx.flush(self.transport, batch=1, frame_bytes=0)
