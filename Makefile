@@ -19,7 +19,7 @@ demo: $(VENV)/.demo ## watch messages survive a server that is killed (ARGS="--m
 
 install: $(VENV)/.dev ## .venv with everything that development needs
 
-test: $(VENV)/.dev ## the tests that need no services and no browser, three minutes on two cores
+test: $(VENV)/.dev ## the tests that need no services and no browser, four minutes on two cores
 	$(PYTEST) -m "not slow" $(ARGS)
 
 test-all: $(VENV)/.dev ## all tests, also those that build wheels or take minutes

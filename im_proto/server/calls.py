@@ -19,6 +19,8 @@ from .session_rules import NO_BOOK
 
 #: Records in a page, where nobody says how many.
 PAGE: Final = 50
+#: How many records `current` may pass over.
+DEEPEST: Final = 10_000
 
 
 class BadCall(ValueError):
@@ -132,6 +134,10 @@ def _of_three(op: SessionOp, params: Mapping[str, Any]) -> Call:
 def _of_history(asked: _History, history_page: int) -> Call:
     if (asked.session_id is None) == (asked.peer_id is None):
         raise BadCall("history: it takes sessionId or peerId, and not both")
+    page_size, page = min(asked.page_size or PAGE, history_page), asked.current or 1
+    if page > 1 and page * page_size > DEEPEST:
+        # every record before it would be read, in turn with the commits
+        raise BadCall("history: too deep for current; go on with startMsgId")
     return Call(
         op=SessionOp.HISTORY,
         session_id=asked.session_id,
@@ -139,6 +145,6 @@ def _of_history(asked: _History, history_page: int) -> Call:
         start_msg_id=asked.start_msg_id or None,
         start_sender_id=asked.start_sender_id,
         direction=asked.direction or "before",
-        page_size=min(asked.page_size or PAGE, history_page),
-        page=asked.current or 1,
+        page_size=page_size,
+        page=page,
     )

@@ -177,13 +177,7 @@ class _Desk:
             if (new.sender, new.device) in self._held:
                 return Held(key=new.key)
             return self._accept(new, new.msg_id)
-        if (
-            first.device == new.device
-            and _same_message(first, new)
-            and first.message_type == new.message_type
-            # one that names no session may have been the first of a chat, which has one since
-            and new.session_id in (None, first.session_id)
-        ):
+        if first.device == new.device and _same_message(first, new):
             return _repeat(new, first)
         self._held.add((new.sender, new.device))
         return Conflicting(key=new.key)

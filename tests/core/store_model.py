@@ -79,8 +79,7 @@ class Model:
                 if old.device == PLAIN and old.msg_id == new.msg_id and same:
                     return self._stored(new, row, repeat=True)
             elif row.msg_id == new.msg_id:
-                same = same and (old.device, old.message_type) == (new.device, new.message_type)
-                if same and new.session_id in (None, row.session):
+                if same and old.device == new.device:
                     return self._stored(new, row, repeat=True)
                 held.add((new.sender, new.device))
                 return Conflicting(key=new.key)

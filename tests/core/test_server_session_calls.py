@@ -353,3 +353,12 @@ def test_where_two_used_the_same_msg_id_nothing_is_passed_over(store):
     after = {"direction": "after", "startSenderId": 2}
     assert seen(store.ask(1, "history", **after, **ask)) == ([], False)
     assert store.ask(1, "history", startSenderId=3, **ask).code == 40400
+
+
+def test_a_history_is_not_paged_through_to_any_depth():
+    """Each page reads all before it: who wants more goes on from a message."""
+    page = {"peerId": 2, "pageSize": 100}
+    assert read_call("history", page | {"current": 100}, history_page=100).page == 100
+    with pytest.raises(BadCall, match="startMsgId"):
+        read_call("history", page | {"current": 101}, history_page=100)
+    assert read_call("history", {"peerId": 2, "pageSize": 10**6}, history_page=10**6).page == 1

@@ -23,7 +23,6 @@ from typer.testing import CliRunner
 from uvicorn.server import ServerState
 
 import im_proto
-from adapters.adapter_kit import until
 from im_cli.app import app
 from im_proto.config import ServerConfig
 from im_proto.wire import UserId
@@ -83,7 +82,11 @@ async def acknowledged(server: Running, user: UserId, seq: int) -> None:
     gateway = server.server.runner._gateway
     assert gateway is not None
     roster = gateway.hub.desk.roster
-    await until(lambda: any(s.acked >= seq for s in roster.of_user(user) if s.device == ""))
+    # nothing tells of a cursor that has moved
+    while not any(  # noqa: ASYNC110
+        s.acked >= seq for s in roster.of_user(user) if s.device == ""
+    ):
+        await asyncio.sleep(0)
 
 
 @contextlib.contextmanager
