@@ -1,5 +1,5 @@
 """Our client with storage and our server on a bad day: no room on a disk, a clock that is set, a
-device that was away for long, a file that another process has."""
+device that was away for long, a store of yesterday, a file that another process has."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ import pytest
 
 from adapters.adapter_kit import config, run
 from im_asyncio import IMClient, IMError, IMErrorCode
+from im_proto.client.events import MessagesMayBeMissing
 from im_proto.server.actions import StoreCommit, StoreLogin
 from im_proto.server.records import Submission
 from im_server import DevAuthenticator, Store, runner
+from im_server.backup import back_up
 from server.server_kit import Running, environment, running_server, stored
 
 patient = functools.partial(run, seconds=30.0)
@@ -137,6 +139,48 @@ async def test_a_clock_that_is_set_loses_and_repeats_nothing(
     assert sorted(after) == after
     assert handled == ["a", "b", "c", "d"]
     assert stored(tmp_path / "im.db") == ["a", "b", "c", "d"]
+
+
+# ------------------------------------------------------------ an older store
+
+
+def restore(copy: Path, path: Path) -> None:
+    for left in path.parent.glob(f"{path.name}*"):
+        left.unlink()
+    copy.rename(path)
+
+
+@patient
+async def test_a_store_restored_from_an_older_copy_is_told_and_repeats_nothing(
+    tmp_path: Path,
+) -> None:
+    path, copy = tmp_path / "im.db", tmp_path / "copy.db"
+    handled: list[str] = []
+    told: list[object] = []
+
+    async def life(server: Running, *contents: str) -> None:
+        ann = client_of(server, 1, tmp_path / "ann.db")
+        bob = client_of(server, 2, tmp_path / "bob.db")
+        bob.set_callbacks(notice=told.append)
+        async with ann, bob:
+            messages = bob.messages()
+            for content in contents:
+                await ann.send_message(2, content, key=content)
+                handled.append((await anext(messages)).content)
+            messages.acknowledge()
+
+    async with running_server(path=path, site=DEV) as server:
+        await life(server, "a", "b")
+        await asyncio.to_thread(back_up, f"sqlite:///{path}", copy)
+        await life(server, "c")
+    assert not any(isinstance(event, MessagesMayBeMissing) for event in told)
+    restore(copy, path)
+    async with running_server(path=path, site=DEV) as server:
+        await life(server, "d")
+    assert handled == ["a", "b", "c", "d"]
+    assert any(isinstance(event, MessagesMayBeMissing) for event in told)
+    # what came after the copy is gone from the store, and was said to be accepted
+    assert stored(path) == ["a", "b", "d"]
 
 
 # ------------------------------------------------------------ away for long
