@@ -39,7 +39,7 @@ class TestAnyClient(ClientEngineMachine.TestCase):  # type: ignore[name-defined,
 
 def test_the_machine_gets_where_it_is_meant_to_get() -> None:
     """Guards the machine itself: without log-ins and messages it would prove nothing."""
-    seen = reached(ClientEngineMachine, 50)
+    seen = reached(ClientEngineMachine, 150)
     for name in ("Authenticated", "MessageHandedOver", "MessageReceived", "Reconnected"):
         assert seen[name] > 10, seen
     for name in ("MessageAccepted", "MessageFailed", "DuplicateSuppressed", "FetchToken"):
