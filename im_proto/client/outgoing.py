@@ -232,7 +232,8 @@ class Outbox:
     def hold(self, users: set[UserId]) -> None:
         """These conversations, and no others, wait for the status of what was sent before."""
         changed, self._held = self._held ^ users, users
-        for user in changed & self._conversations.keys():
+        # in the order of the conversations: that of a set is another one in each process
+        for user in [user for user in self._conversations if user in changed]:
             self._list(user)
 
     def wake(self, now: float) -> None:

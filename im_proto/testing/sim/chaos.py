@@ -173,6 +173,8 @@ class Chaos:
         """Another process of the same device, for a while."""
         if client.config.device_id is None or client.engine is None:
             return False
+        if client.disk is not None:
+            return False  # a journal is one process's; who copies its device id has no promise
         twin = self.world.another(client)
         self._twins.append(twin)
         if self.rng.random() < 0.5 and not client.frozen:  # both log in at the same moment

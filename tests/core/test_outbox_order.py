@@ -1,0 +1,35 @@
+"""Which conversation goes first does not depend on how a process hashes names."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+SCRIPT = """
+from im_proto.client.message import Outgoing
+from im_proto.client.outgoing import Outbox
+
+outbox = Outbox()
+names = [f"user {n}" for n in range(40)]
+outbox.hold(set(names))
+for ref, name in enumerate(names, 1):
+    outbox.add(Outgoing(ref=ref, msg_id=ref, to_user=name, content="x", message_type="text",
+                        session_id=None))
+outbox.hold(set())
+print([outbox.take(window=40).ref for _ in names])
+"""
+
+
+def in_a_process(hash_seed: str) -> str:
+    environment = os.environ | {
+        "PYTHONHASHSEED": hash_seed,
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    return subprocess.run(
+        [sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, check=True
+    ).stdout
+
+
+def test_conversations_that_were_held_go_on_in_their_order() -> None:
+    assert in_a_process("1") == in_a_process("2") == f"{list(range(1, 41))}\n"
