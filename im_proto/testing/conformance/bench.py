@@ -258,29 +258,33 @@ class Bench:
             Failed: it has not, in time; with what `why` says.
         """
         within = self._patience if within is None else within
-        limit = time.monotonic() + within
         with self._told:
-            while True:
-                found = [event for event in self.events if isinstance(event, kind)]
-                if len(found) >= times:
-                    return found[times - 1]
-                left = limit - time.monotonic()
-                if left <= 0 or not self._told.wait(left):
-                    often = "" if times == 1 else f" {times} times, but {len(found)} times"
-                    raise Failed(
-                        f"the engine did not tell {kind.__name__}{often} within {within:g} s"
-                        + (f": {why}" if why else "")
-                    )
+            self._told.wait_for(lambda: len(self.of(kind)) >= times, within)
+            found = self.of(kind)
+        if len(found) >= times:
+            return found[times - 1]
+        often = "" if times == 1 else f" {times} times, but {len(found)} times"
+        raise Failed(
+            f"the engine did not tell {kind.__name__}{often} within {within:g} s"
+            + (f": {why}" if why else "")
+        )
 
     def received(self, contents: list[str], why: str) -> None:
         """Wait for messages; these, in this order, and no others.
 
+        A message told again because its callback raised is not another one: how many of its
+        attempts were made by now is a matter of threads.
+
         Raises:
             Failed: with what `why` says.
         """
-        with suppress(Failed):
-            self.wait(ev.MessageReceived, len(contents))
-        found = [event.content for event in self.of(ev.MessageReceived)]
+
+        def first_attempts() -> list[str]:
+            return [event.content for event in self.of(ev.MessageReceived) if event.attempt == 1]
+
+        with self._told:
+            self._told.wait_for(lambda: len(first_attempts()) >= len(contents), self._patience)
+            found = first_attempts()
         if found != contents:
             raise Failed(f"{why}. Due were {_brief(contents)}; there came {_brief(found)}")
 
