@@ -12,8 +12,6 @@ import contextlib
 import json
 import logging
 import random
-import signal
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -30,6 +28,7 @@ from .demo_faults import Faults, make_plan
 from .demo_result import DemoOptions, Result, Snapshot, conclude
 from .demo_server import DemoError, ServerProcess
 from .fault_proxy import Cut, FaultProxy
+from .proof import prove
 
 __all__ = ["DemoError", "DemoOptions", "Result", "Snapshot", "demo_command", "run_demo"]
 
@@ -297,29 +296,9 @@ def demo_command(options: DemoOptions) -> int:
     """Run it, show it, and return the exit code: 0 kept, 1 broken, 2 nothing proved."""
     from . import demo_view
 
-    try:
-        with demo_view.Watching(options) as watching:
-            result = asyncio.run(_until_terminated(run_demo(options, watching.report)))
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
-        return 130
-    except DemoError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
-    if options.json:
-        sys.stdout.write(json.dumps(result.as_dict()) + "\n")
-    else:
-        demo_view.show(result, options)
-    return result.exit_code
-
-
-async def _until_terminated(work: Any) -> Result:
-    """SIGTERM ends it like Ctrl-C: the server must not outlive us."""
-    loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
-    with contextlib.suppress(NotImplementedError):  # Windows
-        loop.add_signal_handler(signal.SIGTERM, task.cancel)
-    try:
-        result: Result = await task
-    except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
-    return result
+    return prove(
+        demo_view.Watching(options),
+        lambda watching: run_demo(options, watching.report),
+        failure=DemoError,
+        show=None if options.json else lambda result: demo_view.show(result, options),
+    )

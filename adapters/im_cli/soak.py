@@ -19,8 +19,9 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from .proof import prove
 from .soak_plan import KINDS, PEOPLE, SERVER_NAME, Plan, Round
 from .soak_points import ANYWHERE, DEATHS, note_death
 from .soak_process import Child, SoakError
@@ -240,29 +241,9 @@ def soak_command(options: SoakOptions) -> int:
     """Run it, show it, and return the exit code: 0 kept, 1 broken, 2 nothing proved."""
     from . import soak_view
 
-    try:
-        with soak_view.Watching(options) as watching:
-            result = asyncio.run(_until_terminated(run_soak(options, watching.report)))
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
-        return 130
-    except SoakError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
-    if options.json:
-        sys.stdout.write(json.dumps(result.as_dict()) + "\n")
-    else:
-        soak_view.show(result, options)
-    return result.exit_code
-
-
-async def _until_terminated(work: Any) -> SoakResult:
-    """SIGTERM ends it like Ctrl-C."""
-    loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
-    with contextlib.suppress(NotImplementedError):  # Windows
-        loop.add_signal_handler(signal.SIGTERM, task.cancel)
-    try:
-        result: SoakResult = await task
-    except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
-    return result
+    return prove(
+        soak_view.Watching(options),
+        lambda watching: run_soak(options, watching.report),
+        failure=SoakError,
+        show=None if options.json else lambda result: soak_view.show(result, options),
+    )

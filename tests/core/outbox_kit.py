@@ -1,14 +1,11 @@
-"""A Driver with a journal for what is sent: processes that end, and what the next one finds."""
+"""A client with a journal for what is sent: processes that end, and what the next one finds."""
 
 from __future__ import annotations
 
-import copy
-import random
 from typing import Any
 
-from core.client_kit import START, WALL, Driver
-from im_proto.client import ClientCore
-from im_proto.client import actions as act
+from core.client_kit import START, WALL
+from core.journal_kit import JournalDriver
 from im_proto.client import inputs as inp
 from im_proto.client.journal import Change, JournalState, OutgoingGone, OutgoingRecord
 
@@ -16,11 +13,8 @@ from im_proto.client.journal import Change, JournalState, OutgoingGone, Outgoing
 GRANTED = ["seq", "batch", "status"]
 
 
-class Process(Driver):
-    """A client with a journal; `disk` is what the next process finds.
-
-    With `slow` a write waits for `write`. Refs go on over processes, and so does the wall clock.
-    """
+class Process(JournalDriver):
+    """Refs go on over processes, and so does the wall clock."""
 
     def __init__(
         self,
@@ -32,49 +26,10 @@ class Process(Driver):
         last_ref: int = 0,
         **config: Any,
     ) -> None:
-        super().__init__(seed=seed, **config)
+        super().__init__(disk, slow=slow, seed=seed, wall=wall, **config)
         self._given = config
-        self.disk = disk if disk is not None else JournalState()
-        self.slow = slow
         self.wall = wall
         self.last_ref = last_ref
-        #: what is to be written now
-        self.asked: act.WriteJournal | None = None
-        #: every list that is on disk
-        self.writes: list[tuple[Change, ...]] = []
-        self.core = ClientCore(
-            self.config,
-            now=START,
-            wall=wall,
-            rng=random.Random(seed),
-            journal=copy.deepcopy(self.disk),
-        )
-
-    def do(self, event: inp.CoreInput) -> list[act.CoreAction]:
-        actions = super().do(event)
-        for action in actions:
-            if isinstance(action, act.WriteJournal):
-                assert self.asked is None, "a second write before the answer to the first"
-                self.asked = action
-        if not self.slow:
-            self.write()
-        return actions
-
-    def write(self) -> Process:
-        """What is to be written is on disk; what follows from that is done."""
-        asked, self.asked = self.asked, None
-        if asked is not None:
-            self.disk.apply(asked.changes)
-            self.writes.append(asked.changes)
-            self.do(inp.JournalWritten(request=asked.request))
-        return self
-
-    def fail(self, reason: str = "disk full") -> Process:
-        """It can't be written, and nothing of it was."""
-        asked, self.asked = self.asked, None
-        assert asked is not None
-        self.do(inp.JournalFailed(request=asked.request, reason=reason))
-        return self
 
     def crash(self, after: float = 1.0, *, slow: bool | None = None, **config: Any) -> Process:
         """The process ends; the next one, `after` seconds later, with what is on disk."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+from core.process_kit import said_in_a_process
 
 SCRIPT = """
 from im_proto.client.message import Outgoing
@@ -21,15 +19,9 @@ print([outbox.take(window=40).ref for _ in names])
 """
 
 
-def in_a_process(hash_seed: str) -> str:
-    environment = os.environ | {
-        "PYTHONHASHSEED": hash_seed,
-        "PYTHONPATH": os.pathsep.join(sys.path),
-    }
-    return subprocess.run(
-        [sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, check=True
-    ).stdout
-
-
 def test_conversations_that_were_held_go_on_in_their_order() -> None:
-    assert in_a_process("1") == in_a_process("2") == f"{list(range(1, 41))}\n"
+    assert (
+        said_in_a_process(SCRIPT, "1")
+        == said_in_a_process(SCRIPT, "2")
+        == f"{list(range(1, 41))}\n"
+    )

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import subprocess
-import sys
 
+from core.process_kit import said_in_a_process
 from im_proto.testing import simulate
 
 SCRIPT = """
@@ -22,17 +20,6 @@ print(digest.hexdigest(), lines, outcome.steps, outcome.failure)
 """
 
 
-def in_a_process(hash_seed: str) -> str:
-    environment = os.environ | {
-        "PYTHONHASHSEED": hash_seed,
-        "PYTHONPATH": os.pathsep.join(sys.path),
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, check=True
-    )
-    return done.stdout
-
-
 def history(seed: int) -> list[str]:
     lines: list[str] = []
     outcome = simulate(seed, minutes=0.2, trace=lines.append)
@@ -41,7 +28,7 @@ def history(seed: int) -> list[str]:
 
 
 def test_two_processes_with_different_hash_seeds_write_the_same_history() -> None:
-    one, other = in_a_process("1"), in_a_process("2")
+    one, other = said_in_a_process(SCRIPT, "1"), said_in_a_process(SCRIPT, "2")
     assert one == other
     digest, lines, steps, failure = one.split()
     assert len(digest) == hashlib.sha256().digest_size * 2
