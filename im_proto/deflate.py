@@ -60,11 +60,13 @@ class BoundedDeflate(PerMessageDeflate):
         self._able = bits > 8
         super().__init__(True, max(bits, 9), True, max(bits, 9))
         self._enabled = True
-        self._max_message = max_message
+        #: bytes of a message, inflated
+        self.max_message = max_message
         self._peer_resets = peer_resets
         self._inflater: zlib._Decompress | None = None
         self._inflated = 0  # bytes that came out of the current message
-        self._compressed = False  # the current message; its first frame says so
+        #: the current message is; its first frame says so
+        self.compressed = False
         self._in_data = False  # the current frame is a data frame
 
     @classmethod
@@ -101,20 +103,20 @@ class BoundedDeflate(PerMessageDeflate):
         self._in_data = not opcode.iscontrol()
         first = opcode in (Opcode.TEXT, Opcode.BINARY)
         if first:
-            self._compressed, self._inflated = rsv.rsv1, 0
+            self.compressed, self._inflated = rsv.rsv1, 0
         return RsvBits(first, False, False)
 
     def frame_inbound_payload_data(
         self, proto: FrameDecoder | FrameProtocol, data: bytes
     ) -> bytes | CloseReason:
         """Inflate one frame's payload; a Ping between fragments passes untouched."""
-        return self._inflate(data) if self._in_data and self._compressed else data
+        return self._inflate(data) if self._in_data and self.compressed else data
 
     def frame_inbound_complete(
         self, proto: FrameDecoder | FrameProtocol, fin: bool
     ) -> bytes | CloseReason | None:
         """Give the inflater the tail that the sender left out, at the end of a message."""
-        if not (fin and self._in_data and self._compressed):
+        if not (fin and self._in_data and self.compressed):
             return None
         rest = self._inflate(_TAIL)
         if self._peer_resets or (self._inflater is not None and self._inflater.eof):
@@ -124,7 +126,7 @@ class BoundedDeflate(PerMessageDeflate):
     def _inflate(self, data: bytes) -> bytes | CloseReason:
         if self._inflater is None:
             self._inflater = zlib.decompressobj(-15)  # the widest window reads every narrower one
-        room = self._max_message - self._inflated
+        room = self.max_message - self._inflated
         try:
             # One more than there is room for: less came out, so all of the input was used.
             out = self._inflater.decompress(data, room + 1)

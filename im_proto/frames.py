@@ -56,12 +56,19 @@ class _Decoder(FrameDecoder):
         super().__init__(client, [] if deflate is None else [deflate])
         self._binary = binary
         self._frame_limit = limits.message_frames
-        self._byte_limit = limits.message_bytes + (0 if deflate is None else _STORED)
+        self._deflate = deflate
+        self.allow(limits.message_bytes)
         self._frames = 0  # of the message that is coming in
         self._bytes = 0  # of it on the wire, announced ones included
         self._unfinished = False  # a fragment came whose message goes on
         #: frames and messages that are complete; a Ping between two fragments is no end of theirs
         self.finished = 0
+
+    def allow(self, message_bytes: int) -> None:
+        """A message may have so many bytes from now on, also the one that is half here."""
+        self._byte_limit = message_bytes
+        if self._deflate is not None:
+            self._deflate.max_message = message_bytes
 
     @property
     def partial(self) -> bool:
@@ -92,7 +99,8 @@ class _Decoder(FrameDecoder):
             raise ParseFailed("binary message", CloseReason.UNSUPPORTED_DATA)
         self._frames += 1
         self._bytes += header.payload_len
-        if self._bytes > self._byte_limit:
+        compressed = self._deflate is not None and self._deflate.compressed
+        if self._bytes > self._byte_limit + (_STORED if compressed else 0):
             raise ParseFailed("message too big", CloseReason.MESSAGE_TOO_BIG)
         if self._frames > self._frame_limit:
             raise ParseFailed("too many fragments", CloseReason.POLICY_VIOLATION)

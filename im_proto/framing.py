@@ -17,6 +17,7 @@ from typing import TypeAlias, cast
 
 from wsproto.frame_protocol import Opcode
 
+from im_proto.bucket import Bucket
 from im_proto.deflate import BoundedDeflate
 from im_proto.errors import LocalProtocolError
 from im_proto.frames import CLOSE_CODES, Frames
@@ -143,8 +144,8 @@ class Framing:
         self._bytes = bytearray()  # or, of a binary one, what there is of it
         self._deaf = False  # the peer has said its last word
         self._close_sent = False  # we have: our Close or refusal
-        self._control_left = float(limits.control_burst)
-        self._control_since = float("-inf")
+        self._controls: Bucket | None = None  # full until the first control frame
+        self._fragments: Bucket | None = None  # … until the first frame that ends no message
 
     @classmethod
     def client(
@@ -257,7 +258,7 @@ class Framing:
         """What `data`, cut in whatever way, completes. Never raises on what a peer sent.
 
         `now` (seconds, any monotonic clock; one that goes back is taken to stand still) is only
-        for the rate of control frames.
+        for the rates of control frames and fragments.
         """
         events: list[FrameEvent] = []
         if not data or self._deaf:
@@ -306,6 +307,8 @@ class Framing:
         for frame in frames.read(data):
             # wsproto's Frame has one field for three types; the opcode says which.
             payload: object = frame.payload
+            if not frame.message_finished and not frame.opcode.iscontrol():
+                self._count_fragment(now)
             if frame.opcode is Opcode.TEXT:
                 self._text.append(cast("str", payload))
                 if frame.message_finished:
@@ -327,14 +330,29 @@ class Framing:
                 events.append(kind(payload=cast("bytes", payload)))
 
     def _count_control(self, now: float) -> None:
-        """A bucket of `control_burst`, refilled at `control_rate`; an empty one is a flood."""
-        if now > self._control_since:
-            refill = (now - self._control_since) * self._limits.control_rate
-            self._control_left = min(self._limits.control_burst, self._control_left + refill)
-            self._control_since = now
-        if self._control_left < 1:
+        """A bucket of `control_burst`, refilled at `control_rate`; an overdrawn one is a flood."""
+        if self._controls is None:
+            limits = self._limits
+            self._controls = Bucket(limits.control_rate, limits.control_burst, now)
+        if self._controls.take(now) < 0:
             raise Refused(1008, "too many control frames")
-        self._control_left -= 1
+
+    def _count_fragment(self, now: float) -> None:
+        """The same of `fragment_burst` and `fragment_rate`."""
+        limits = self._limits
+        if limits.fragment_burst is None:
+            return
+        if self._fragments is None:
+            self._fragments = Bucket(limits.fragment_rate, limits.fragment_burst, now)
+        if self._fragments.take(now) < 0:
+            raise Refused(1008, "messages in too many pieces")
+
+    def allow(self, message_bytes: int) -> None:
+        """The peer's messages may have so many bytes from now on, instead of what the limits say;
+        also the one that is half here. For a server that has learnt whom it talks to."""
+        if self._frames is None:
+            raise self._misuse("allow()")
+        self._frames.decoder.allow(message_bytes)
 
     # -- what goes out --
 

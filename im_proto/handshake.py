@@ -273,6 +273,10 @@ class ServerOpening:
             head = self.heads.next()
             if head is None:
                 return None
+            # h11 would join the lines; a proxy before us may see another header in the second
+            # (RFC 9112 section 5.2 lets a server refuse that)
+            if b"\r\n " in head or b"\r\n\t" in head:
+                raise Refused(400, "a folded header")
             request = parse(h11.Connection(h11.SERVER), head)
             requested, self._key, self._offers = _check_request(request)
             if not self.heads.buffer:
@@ -330,10 +334,10 @@ class ClientOpening:
     """The client's side of the handshake; gone when it is done."""
 
     host: str
-    target: str
+    target: str = field(repr=False)  # tokens travel in it and in `headers`
     rng: random.Random
     limits: FrameLimits
-    headers: tuple[tuple[str, str], ...]
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
     subprotocols: tuple[str, ...]
     compression: bool
     heads: Heads = field(init=False)

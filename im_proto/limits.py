@@ -18,6 +18,8 @@ class FrameLimits:
         message_frames: the frames of one message.
         control_burst: Ping and Pong frames taken at once ...
         control_rate: ... and how many more each second allows.
+        fragment_burst: the same of frames that end no message; None: any number ...
+        fragment_rate: ... and each second.
     """
 
     #: What common HTTP servers take for all headers: room for a long token, not for a flood.
@@ -32,8 +34,12 @@ class FrameLimits:
     control_burst: int = 50
     #: Far above any keepalive, and 0.3 ms of work a second.
     control_rate: float = 20.0
+    #: Whoever counts messages does not see them, and one costs as much as a short message.
+    fragment_burst: int | None = None
+    fragment_rate: float = 100.0
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            if not getattr(self, field.name) > 0:
+            value = getattr(self, field.name)
+            if value is not None and not value > 0:
                 raise ValueError(f"FrameLimits.{field.name} must be above zero")

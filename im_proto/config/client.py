@@ -236,9 +236,11 @@ class ClientConfig(Frozen):
     max_sends: Annotated[int, Field(ge=1, le=100)] = 5
 
     @model_validator(mode="after")
-    def _one_way(self) -> Self:
+    def _ways(self) -> Self:
         if self.proxy is not None and self.unix_path is not None:
             raise ValueError("proxy and unix_path are two ways to the server; choose one")
+        if self.secure and (self.http.base_url or "").startswith("http://"):
+            raise ValueError("base_url is http:// beside wss://: the token would go in clear text")
         return self
 
     @property

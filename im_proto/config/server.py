@@ -4,45 +4,33 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from .base import Frozen, Positive
+from .base import Positive
+from .limits import Limits
+from .origins import check_hosts, check_origins, check_proxies
 
 
-class ServerConfig(Frozen):
-    """What the server's engine is told. Durations in seconds."""
+class ServerConfig(Limits):
+    """What the server's engine is told, beside the `Limits`. Durations in seconds."""
 
     #: where the WebSocket is
     path: Annotated[str, Field(pattern=r"^/[!-~]*$")] = "/ws"
-    #: from the first byte to the end of the upgrade request
-    handshake_timeout: Positive = 10.0
-    #: from the upgrade to AUTH_REQUEST, and for the authenticator
-    auth_timeout: Positive = 10.0
+    #: pages of which other sites may connect: "https://shop.example", exactly as browsers write it;
+    #: "*": of any. A page of the server's own host always may, and what is no browser has no origin
+    origins: Annotated[tuple[str, ...], AfterValidator(check_origins)] = ()
+    #: the names under which the server is asked for, without ports; None: any. With "localhost" and
+    #: the like alone no page can pass itself off as a local one by a name that leads here
+    hosts: Annotated[tuple[str, ...] | None, AfterValidator(check_hosts)] = None
+    #: proxies, as addresses or networks ("10.0.0.0/8"), whose X-Forwarded-For is believed
+    trusted_proxies: Annotated[tuple[str, ...], AfterValidator(check_proxies)] = ()
     #: the rhythm that clients are told, and the pace of pings to plain peers
     heartbeat_interval: Positive = 30.0
     heartbeat_timeout: Positive = 5.0
     #: silence after which a peer is gone, in heartbeat intervals
     idle_intervals: Annotated[float, Field(ge=1)] = 3.0
-    #: from our close frame to the peer's
-    close_timeout: Positive = 5.0
-    #: from the first byte of a frame or message to its last
-    partial_timeout: Positive = 30.0
-    #: neither an ack nor a byte taken for this long: 4008
-    stall_timeout: Positive = 30.0
     #: what a draining server waits for its last commits
     drain_timeout: Positive = 10.0
-    #: the largest message of a client, in bytes
-    message_bytes: Annotated[int, Field(ge=1024, le=2**31)] = 65_536
-    #: envelopes in one frame
-    batch: Annotated[int, Field(ge=1, le=65_536)] = 64
-    content_units: Annotated[int, Field(ge=1, le=2**31)] = 1000
-    #: connections from one address at a time, HTTP and WebSocket; more are dropped unread. High
-    #: enough for an office behind one address, low enough that one host can't take all sockets
-    connections_per_address: Annotated[int, Field(ge=1)] = 4096
-    #: unanswered sends of one client
-    in_flight: Annotated[int, Field(ge=1, le=65_536)] = 256
-    #: pushes to one connection beyond its ack
-    unacked: Annotated[int, Field(ge=1, le=65_536)] = 512
     #: how long an accepted (user, msgId) is remembered: longer than any client keeps a message
     dedupe_seconds: Positive = 7 * 86_400.0
     #: messages in one transaction of the store
@@ -52,11 +40,9 @@ class ServerConfig(Frozen):
     #: seconds from a session's last message, or its beginning, to its end; a chat without a book
     #: has none. None: sessions don't expire
     session_lifetime: Positive | None = 30 * 86_400.0
-    #: seconds for which a mailbox holds an entry; None: for ever. A device that was away longer is
-    #: told that messages may be missing
+    #: seconds for which a mailbox holds an entry, and a device that stays away its place; None: for
+    #: ever. A device that was away longer is told that messages may be missing
     retention_age: Positive | None = 90 * 86_400.0
-    #: the most entries of a mailbox; None: any number
-    retention_count: Annotated[int, Field(ge=1)] | None = 100_000
     #: seconds between looks at what is too old
     retention_interval: Positive = 600.0
     #: seconds before its end at which a client is told that its token expires
@@ -65,5 +51,3 @@ class ServerConfig(Frozen):
     offline_after: Positive = 30.0
     #: seconds for which the answer of `authorize_send` is good; None asks each time
     authorization_kept: Positive | None = 60.0
-    #: records in one page of a history
-    history_page: Annotated[int, Field(ge=1, le=1000)] = 100

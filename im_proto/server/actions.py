@@ -4,7 +4,7 @@ order, and answers what asks for an answer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..wire import UserId
@@ -25,9 +25,15 @@ class SendBytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseTransport:
-    """Write what is still buffered, then close the connection; answer with ConnectionLost."""
+    """Write what is still buffered, then close the connection; answer with ConnectionLost.
+
+    `linger`: the peer may still be sending. End our half alone and read on until it ends its own,
+    or AbortTransport comes: closed with bytes unread, a socket is reset, and what we said last, why
+    the connection ends, might never be read. A transport that can't do that closes.
+    """
 
     connection: int
+    linger: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +62,7 @@ class Authenticate:
     """Ask the authenticator; answer with TokenVerified or TokenRefused. Never log the token."""
 
     connection: int
-    token: str
-
-    def __repr__(self) -> str:
-        return f"Authenticate(connection={self.connection}, token=…)"
+    token: str = field(repr=False)
 
 
 # --- of the hub
@@ -86,13 +89,21 @@ class StoreLogin:
     """Start a new generation of the device and look up where it was; answer with LoginStored or
     StoreFailed. It is written in turn with the commits: those asked for earlier come first.
 
-    `resume_seq` is the seq that the client resumes from, None if it doesn't.
+    Attributes:
+        resume_seq: the seq that the client resumes from, None if it doesn't.
+        at: now, in milliseconds since 1970.
+        keep: the most devices with a name that a user may have; a new one makes those go that have
+            logged in longest ago (`retention.devices_that_go`). None: any number.
+        present: those of the user's devices that are logged in, or about to be.
     """
 
     request: int
     user: UserId
     device: str
     resume_seq: int | None
+    at: int = 0
+    keep: int | None = None
+    present: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +176,10 @@ class StoreRetain:
         entries_before: entries of mailboxes accepted before go; None: none for their age.
         keep: the most entries of a mailbox; None: any number.
         messages_before: messages in no mailbox, accepted before, go: nothing repeats them now.
+        devices_before: devices whose last log-in was before go, if their mailbox holds nothing any
+            more that they have acknowledged: what is kept of them says nothing then. None: none go.
+            Not the plain ones of a user, and none of `present`.
+        present: the devices that are logged in.
         limit: the most rows in one transaction.
     """
 
@@ -173,6 +188,19 @@ class StoreRetain:
     keep: int | None
     messages_before: int
     limit: int
+    devices_before: int | None = None
+    present: frozenset[tuple[UserId, str]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreRevoke:
+    """Keep that the tokens of a user made before are good no longer; answer with RevocationStored
+    or StoreFailed. `before` is in milliseconds since 1970; an earlier one of the user is replaced.
+    """
+
+    request: int
+    user: UserId
+    before: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,8 +223,9 @@ class MessageStored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """What the site asked for with SendAsked or CallAsked. `code`, `data` and `text` are those of
-    protocol.md section 3; of a send `data` is {"msgId", "timestamp", "sessionId"}."""
+    """What the site asked for with SendAsked, CallAsked or RevokeAsked. `code`, `data` and `text`
+    are those of protocol.md section 3; of a send `data` is {"msgId", "timestamp", "sessionId"}, of
+    a revocation {"before", "ended"}."""
 
     request: int
     code: int
@@ -229,6 +258,7 @@ StoreAction = (
     | StorePeers
     | StoreSeen
     | StoreRetain
+    | StoreRevoke
 )
 SiteAction = Authorize | MessageStored | Answered
 HubAction = StoreAction | SiteAction | Drained

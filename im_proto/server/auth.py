@@ -28,7 +28,12 @@ class Authenticated(Connection):
         else:
             self._to("auth_received")
             self._login.asked(request)
-            self._do(act.Authenticate(connection=self.connection, token=request.access_token))
+            self._tell(talk.AdmissionAsked(connection=self.connection))
+
+    def _on_admitted(self) -> None:
+        if self.state == "verifying":  # pragma: no branch - what a hub answers
+            token = self._login.token
+            self._do(act.Authenticate(connection=self.connection, token=token))
 
     def _on_verified(self, verified: inp.TokenVerified) -> None:
         if self._refreshing is not None:
@@ -64,13 +69,15 @@ class Authenticated(Connection):
         if self.state != "logging_in":  # pragma: no cover - a hub answers no login that has left
             return
         self._to("logged_in")
+        self._budget = self._fresh_budget()
+        self._budget.take(self._now)  # AUTH_REQUEST is the first of it
         self._timers.cancel(Timer.AUTH)
         self._pushed = self._acked = login.base
         self._say(self._login.response(login, self._wall_ms, self._left))
         self._flush(alone=True)
         self._inline = "inline" in self._login.granted
         self._watch_expiry()
-        if self._blocked:
+        if self.blocked:
             self._stall()
 
     # ------------------------------------------------------------ the next token

@@ -1,18 +1,19 @@
 """What is on its way into the store: group commit, and who waits for which answer.
 
-One commit is under way at a time; what comes meanwhile makes the next one. A repeat that arrives
-while the first is uncommitted joins it, and both are answered by the one commit. Questions to the
-store stand in the same line: they see all that came before them.
+One commit is under way at a time; what comes meanwhile makes the next one, and the users take turns
+in it, so that a flood of one holds up nobody else. A repeat that arrives while the first is
+uncommitted joins it, and both are answered by the one commit. Questions to the store stand in the
+same line: they see all that their user has said before them.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from ..wire import UserId
 from .actions import StoreCall, StoreCommit, StoreStatus
+from .line import Line
 from .records import CursorMove, ReadMark, Submission
 
 _Identity = tuple[UserId, str, int]
@@ -42,7 +43,7 @@ class Commits:
     def __init__(self, batch: int, session_lifetime: int | None = None) -> None:
         self._batch = batch
         self._session_lifetime = session_lifetime
-        self._queue: deque[_Written | Question] = deque()
+        self._line: Line[_Written | Question] = Line()
         self._committing: StoreCommit | None = None
         self._keys = 0
         self._pending: dict[_Identity, Submission] = {}
@@ -53,7 +54,7 @@ class Commits:
     @property
     def idle(self) -> bool:
         """Nothing waits and nothing is being written."""
-        return not self._queue and self._committing is None and not self._cursors
+        return not self._line and self._committing is None and not self._cursors
 
     @property
     def moved(self) -> bool:
@@ -74,16 +75,16 @@ class Commits:
             return
         self._pending.setdefault(identity, submission)
         self._waiters[submission.key] = [waiter]
-        self._queue.append(submission)
+        self._line.append(submission.sender, submission)
 
     def mark(self, connection: int, mark: ReadMark) -> None:
         """Queue that something was read."""
         self._waiters[mark.key] = [connection]
-        self._queue.append(mark)
+        self._line.append(mark.reader, mark)
 
     def ask(self, question: Question) -> None:
         """Queue a question. Whoever waits for its answer is known by its request."""
-        self._queue.append(question)
+        self._line.append(question.user, question)
 
     def move(self, move: CursorMove) -> None:
         """Remember a cursor for the next commit.
@@ -126,9 +127,9 @@ class Commits:
         Cursors ride along with messages; alone they are written only if `cursors`. `draw` gives
         the transaction its name.
         """
-        if self._committing is not None or not (self._queue or (cursors and self._cursors)):
+        if self._committing is not None or not (self._line or (cursors and self._cursors)):
             return ()
-        taken = [self._queue.popleft() for _ in range(min(len(self._queue), self._batch))]
+        taken = [self._line.pop() for _ in range(min(len(self._line), self._batch))]
         submissions = tuple(item for item in taken if isinstance(item, Submission))
         reads = tuple(item for item in taken if isinstance(item, ReadMark))
         questions = [item for item in taken if isinstance(item, StoreStatus | StoreCall)]
@@ -169,7 +170,7 @@ class Commits:
             fresh = replace(submission, generation=generation)
             self._waiters[fresh.key] = waiters
             self._pending.setdefault(_identity(fresh), fresh)
-            self._queue.appendleft(fresh)
+            self._line.prepend(fresh.sender, fresh)
 
     def drop(self, gone: Callable[[Waiter], bool]) -> None:
         """Forget what is queued and awaited only by those who are `gone`.
@@ -177,16 +178,17 @@ class Commits:
         After a failed commit nothing of these connections may follow: it would overtake what
         failed (protocol.md section 2, "Order").
         """
-        kept: deque[_Written | Question] = deque()
-        for item in self._queue:
+
+        def awaited(item: _Written | Question) -> bool:
             if isinstance(item, Submission | ReadMark):
                 waiters = [waiter for waiter in self._waiters[item.key] if not gone(waiter)]
                 if not waiters:
                     self._forget(item)
-                    continue
+                    return False
                 self._waiters[item.key] = waiters
-            kept.append(item)
-        self._queue = kept
+            return True
+
+        self._line.keep(awaited)
 
     def outdate(self, user: UserId, device: str, generation: int) -> None:
         """Forget what older logins of a device have queued: it can only be fenced.
@@ -194,17 +196,18 @@ class Commits:
         Left in the queue, a re-send of the newer login would join it and be overtaken by what
         follows (protocol.md section 2, "Order").
         """
-        kept: deque[_Written | Question] = deque()
-        for item in self._queue:
+
+        def good(item: _Written | Question) -> bool:
             if (
                 isinstance(item, Submission | ReadMark)
                 and _login(item) == (user, device)
                 and item.generation < generation
             ):
                 self._forget(item)
-            else:
-                kept.append(item)
-        self._queue = kept
+                return False
+            return True
+
+        self._line.keep(good)
 
     def _forget(self, item: _Written) -> None:
         del self._waiters[item.key]

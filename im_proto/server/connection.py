@@ -5,6 +5,9 @@ The part of `ServerCore` that knows transports and time, and nothing of what mes
 
 from __future__ import annotations
 
+from typing import Final
+
+from ..bucket import Bucket
 from ..config import ServerConfig
 from ..machines import SERVER_CONNECTION
 from ..timers import GRACE, Timers
@@ -12,9 +15,12 @@ from ..wire import Dialect, Invocation, Message
 from ..wire.packing import pack
 from . import actions as act
 from . import inputs as inp
-from . import talk
+from . import origins, talk
 from .login import Login
 from .timers import JUDGES, PROOF_PACE, Timer
+
+#: So many times `blocked_bytes` are waiting for a peer that takes nothing: it is not worth it.
+UNREADABLE: Final = 4
 
 
 class Connection:
@@ -25,15 +31,25 @@ class Connection:
         config: limits and timeouts.
         now: seconds on a monotonic clock; the same clock as in every later call.
         wall_offset: wall clock minus `now`, in seconds.
+        peer: the address of the transport's other end, "" for a local socket.
     """
 
     def __init__(
-        self, connection: int, config: ServerConfig, *, now: float, wall_offset: float
+        self,
+        connection: int,
+        config: ServerConfig,
+        *,
+        now: float,
+        wall_offset: float,
+        peer: str = "",
     ) -> None:
         self.connection = connection
         self.config = config
         self.state = SERVER_CONNECTION.initial
         self.wall_offset = wall_offset
+        self._peer = peer
+        #: the hub was asked for room
+        self._arrived = False
         self._now = now
         self._out: list[act.CoreAction] = []
         self._envelopes: list[str] = []
@@ -47,14 +63,39 @@ class Connection:
         self._proving = 0
         self._proved_at = now - PROOF_PACE
         self._acked = 0
-        self._paused = False
-        self._blocked = False
+        #: why the peer is not read
+        self._paused: set[talk.Why] = set()
+        self._budget = self._fresh_budget()
+        #: it takes no more bytes for now …
+        self.blocked = False
+        #: … and so many are said to it since then, but for pushes: those wait in the mailbox
+        self._behind = 0
         #: the peer was told that `inline` is granted
         self._inline = False
 
     def next_deadline(self) -> float | None:
         """When to call `step(TimePassed())` at the latest."""
         return self._timers.next()
+
+    @property
+    def largest(self) -> int:
+        """Bytes that a message of the peer may have now: as long as nobody knows who it is, no
+        more than a log-in needs."""
+        most = self.config.message_bytes
+        return most if self._known else min(most, self.config.auth_bytes)
+
+    def _fresh_budget(self) -> Bucket:
+        """Envelopes that the peer may say: before the log-in that and some heartbeats, as many as
+        Pings and Pongs."""
+        config = self.config
+        rate, burst = config.envelopes_per_second, config.envelope_burst
+        if not self._known:
+            rate, burst = min(rate, config.control_rate), min(burst, config.control_burst)
+        return Bucket(rate, float(burst), self._now)
+
+    @property
+    def _known(self) -> bool:
+        return self.state in ("online", "draining")
 
     # ------------------------------------------------------------ the upgrade
 
@@ -63,6 +104,19 @@ class Connection:
         if path != self.config.path:
             self._refuse(404, f"no WebSocket at this path; it is at {self.config.path}")
             return
+        refusal = origins.refusal(self.config, asked.host, asked.origin)
+        if refusal is not None:
+            # also for a wrong Host: of 421 many clients would try again, which doesn't help
+            self._refuse(403, refusal)
+            return
+        proxies = origins.networks(self.config.trusted_proxies)
+        address = origins.real_address(self._peer, asked.forwarded, proxies)
+        self._arrived = True
+        self._tell(talk.Arrived(connection=self.connection, address=address))
+
+    def _on_welcome(self) -> None:
+        if self.state != "handshaking" or not self._arrived:
+            return  # to somebody who has not asked, or has left
         self._to("upgraded")
         self._timers.cancel(Timer.HANDSHAKE)
         self._timers.set(Timer.AUTH, self._now + self.config.auth_timeout)
@@ -97,15 +151,23 @@ class Connection:
         elif self._timers.get(Timer.PARTIAL) is None:  # pragma: no branch - False came first
             self._timers.set(Timer.PARTIAL, self._now + self.config.partial_timeout)
 
-    def _pause(self, paused: bool) -> None:
-        """While we don't read, the peer can't be blamed for what doesn't come."""
-        pause = act.PauseReading if paused else act.ResumeReading
-        self._do(pause(connection=self.connection))
-        if self._paused and not paused:
-            self._life()
-            if self._timers.get(Timer.PARTIAL) is not None:
-                self._timers.set(Timer.PARTIAL, self._now + self.config.partial_timeout)
-        self._paused = paused
+    def _pause(self, why: talk.Why) -> None:
+        """Don't read. Meanwhile the peer can't be blamed for what doesn't come."""
+        if not self._paused:
+            self._do(act.PauseReading(connection=self.connection))
+        self._paused.add(why)
+
+    def _unpause(self, why: talk.Why) -> None:
+        """This is no reason any more; read if there is no other."""
+        if why not in self._paused:
+            return
+        self._paused.remove(why)
+        if self._paused:
+            return
+        self._do(act.ResumeReading(connection=self.connection))
+        self._life()
+        if self._timers.get(Timer.PARTIAL) is not None:
+            self._timers.set(Timer.PARTIAL, self._now + self.config.partial_timeout)
 
     def _prove(self) -> None:
         """Ask a plain peer for a pong: it proves that what was pushed before has arrived."""
@@ -145,7 +207,7 @@ class Connection:
             self._gone()
         else:
             self._end(violated.code, violated.reason)
-            self._do(act.CloseTransport(connection=self.connection))
+            self._do(act.CloseTransport(connection=self.connection, linger=True))
 
     def _end(self, code: int, reason: str, *, tell_hub: bool = True) -> None:
         """Send a close frame; the peer's close, or the timer, ends the transport."""
@@ -154,12 +216,14 @@ class Connection:
         self._flush()
         if tell_hub:
             self._leave()
+        self._budget = self._fresh_budget()  # for what is on its way
         self._to("close_started")
         self._timers.cancel(*Timer)
         self._timers.set(Timer.CLOSE, self._now + self.config.close_timeout)
         self._do(act.SendClose(connection=self.connection, code=code, reason=reason))
-        # a paused peer's close frame would never be read
-        self._do(act.ResumeReading(connection=self.connection))
+        if self._paused:  # its close frame would never be read
+            self._paused.clear()
+            self._do(act.ResumeReading(connection=self.connection))
 
     def _on_lost(self, _: inp.ConnectionLost) -> None:
         self._leave()
@@ -176,6 +240,8 @@ class Connection:
 
     def _gone(self) -> None:
         self._to("transport_ended")
+        if self._arrived:
+            self._tell(talk.Gone(connection=self.connection))
         self._timers.cancel(*Timer)
         self._envelopes.clear()
 
@@ -198,7 +264,8 @@ class Connection:
         if timer is Timer.PING:
             due = self._heard + config.heartbeat_interval
             if due <= self._now:
-                self._ping()
+                if not self._paused:  # its pongs would only heap up
+                    self._ping()
                 due = self._now + config.heartbeat_interval
             self._timers.set(Timer.PING, due)
         elif timer is Timer.PROOF:
@@ -220,13 +287,15 @@ class Connection:
             self._end(1008, "half a message, and then nothing")
         elif timer is Timer.STALL:
             self._end(4008, "neither an ack nor room to write")
+        elif timer is Timer.RATE:
+            self._unpause(talk.Why.RATE)
         else:  # CLOSE
             self._abort()
 
     # ------------------------------------------------------------ writing
 
     def _on_write_blocked(self, _: inp.WriteBlocked) -> None:
-        self._blocked = True
+        self.blocked = True
         if self.state in ("online", "draining"):
             self._stall()
 
@@ -235,13 +304,31 @@ class Connection:
         self._tell(talk.WritingBlocked(connection=self.connection, blocked=True))
 
     def _on_write_ready(self, _: inp.WriteReady) -> None:
-        self._blocked = False
+        self.blocked = False
+        self._behind = 0
+        if self.state == "closing":
+            return
+        self._unpause(talk.Why.BLOCKED)
         if self.state in ("online", "draining"):
             self._timers.cancel(Timer.STALL)
             self._tell(talk.WritingBlocked(connection=self.connection, blocked=False))
 
     def _say(self, message: Message) -> None:
-        self._envelopes.append(self._written(message))
+        self._put(self._written(message))
+
+    def _put(self, envelope: str) -> None:
+        if self.blocked:
+            self._behind += len(envelope.encode())
+        self._envelopes.append(envelope)
+
+    def _look_behind(self) -> None:
+        """Does a peer that takes no answers go on asking?"""
+        if self._behind <= self.config.blocked_bytes or self.state in ("closing", "closed"):
+            return
+        self._pause(talk.Why.BLOCKED)
+        if self._behind > UNREADABLE * self.config.blocked_bytes:
+            self._envelopes.clear()
+            self._end(4008, "it takes none of the answers that it asks for")
 
     def _written(self, message: Message) -> str:
         return self._dialect.encode(message, inline=self._inline)

@@ -50,6 +50,7 @@ class ServerCore(Authenticated):
         config: limits and timeouts.
         now: seconds on a monotonic clock; the same clock as in every later call.
         wall_offset: wall clock minus `now`, in seconds.
+        peer: the address of the transport's other end, "" for a local socket.
     """
 
     def step(self, *events: inp.CoreInput, now: float) -> list[act.CoreAction]:
@@ -65,6 +66,7 @@ class ServerCore(Authenticated):
             if handler is None:
                 raise LocalProtocolError(f"{type(event).__name__} is not an input of a connection")
             handler(self, event)
+        self._look_behind()
         self._flush()
         out, self._out = self._out, []
         return out
@@ -73,7 +75,12 @@ class ServerCore(Authenticated):
 
     def _on_text(self, received: inp.TextReceived) -> None:
         self._life()
-        if self.state in ("closing", "draining"):
+        if self.state == "closing":
+            # what was on its way; whoever goes on and on is not waited for
+            if self._budget.take(self._now) < 0:
+                self._abort()
+            return
+        if self.state == "draining":
             return
         try:
             messages = self._dialect.decode(
@@ -83,7 +90,32 @@ class ServerCore(Authenticated):
             self._end(bad.close_code, bad.reason)
             return
         for message in messages:
+            if self.state == "closing" or not self._may_say(message):
+                return
             self._dispatch(message)
+
+    def _may_say(self, message: Incoming) -> bool:
+        """All that a peer says costs us something, but an ack that moves makes room. In debt the
+        peer is read later; with as much again said all the same it ends, and this is not taken."""
+        if isinstance(message, ChatAck) and self._acked < message.seq <= self._pushed:
+            return True
+        budget = self._budget
+        if budget.level(self._now) <= -budget.burst:
+            wait = min(budget.wait(self._now), LONGEST)
+            self._leave()
+            self._on_end(talk.End(code=4009, reason="too much at once", retry_after=wait))
+            return False
+        if budget.take(self._now) < 0:
+            self._pause(talk.Why.RATE)
+            self._timers.set(Timer.RATE, self._now + budget.wait(self._now))
+        return True
+
+    def _on_binary(self, _: inp.BinaryReceived) -> None:
+        if self.state != "closing":
+            reason = "only text messages are used here"
+            self._on_violation(
+                inp.FramingViolated(connection=self.connection, code=1003, reason=reason)
+            )
 
     def _dispatch(self, message: Incoming) -> None:
         if isinstance(message, Malformed):
@@ -186,18 +218,22 @@ class ServerCore(Authenticated):
             self._on_answer(what)
         elif isinstance(what, talk.Push):
             self._on_push(what)
+        elif isinstance(what, talk.Welcome):
+            self._on_welcome()
         elif isinstance(what, talk.LoggedIn):
             self._on_logged_in(what)
         elif isinstance(what, talk.CallAnswered):
             self._on_called(what)
         elif isinstance(what, Simple):
             self._say(simple(what))
+        elif isinstance(what, talk.Admitted):
+            self._on_admitted()
         elif isinstance(what, talk.Pause):
-            self._pause(what.paused)
+            (self._pause if what.paused else self._unpause)(what.why)
         elif self.state == "online":  # Drain  # pragma: no branch - only sessions are told
             self._to("drain")
             self._watch_expiry()
-            self._pause(True)
+            self._pause(talk.Why.DRAINING)
 
     def _on_answer(self, answer: talk.Answer) -> None:
         self._say(
@@ -218,14 +254,14 @@ class ServerCore(Authenticated):
             text = "the answer is larger than limits.frameBytes: ask for a smaller pageSize"
             refused = replace(answer, code=codes.BAD_REQUEST, data=None, text=text)
             envelope = self._written(simple(refused))
-        self._envelopes.append(envelope)
+        self._put(envelope)
 
     def _on_push(self, push: talk.Push) -> None:
         numbered = "seq" in self._login.granted
         for entry in push.entries:
             message = pushed(entry, self._login.user, numbered=numbered)
-            if message is not None:
-                self._say(message)
+            if message is not None:  # not `_say`: the mailbox says how much waits of these
+                self._envelopes.append(self._written(message))
         self._pushed = push.entries[-1].seq
         if not numbered:
             self._prove()
@@ -234,7 +270,7 @@ class ServerCore(Authenticated):
         if self.state == "handshaking":
             self._refuse(503, end.reason, wire_seconds(end.retry_after))
             return
-        if self._login.extended and self.state in ("online", "draining"):
+        if self._login.extended and self.state != "closing":
             self._say(
                 Kick(
                     reason=end.reason,
@@ -245,6 +281,8 @@ class ServerCore(Authenticated):
         self._end(end.code, end.reason, tell_hub=False)
 
 
+#: The longest that a peer is sent away for saying too much, in seconds.
+LONGEST: Final = 60.0
 #: What is granted to those who may say this.
 _NEEDS: Final[dict[type, str]] = {
     MessageStatusRequest: "status",
@@ -260,6 +298,7 @@ _HANDLERS: Final[dict[type, Any]] = {
     inp.TimePassed: ServerCore._on_time,
     inp.UpgradeAsked: ServerCore._on_upgrade,
     inp.TextReceived: ServerCore._on_text,
+    inp.BinaryReceived: ServerCore._on_binary,
     inp.ControlReceived: ServerCore._on_control,
     inp.PartialChanged: ServerCore._on_partial,
     inp.PeerClosed: ServerCore._on_peer_closed,

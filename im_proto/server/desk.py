@@ -8,6 +8,7 @@ from ..config import ServerConfig
 from ..timers import Timers
 from . import talk
 from .actions import HubAction
+from .admission import Admission
 from .roster import Roster
 from .session import Session
 
@@ -29,6 +30,8 @@ class HubTimer(StrEnum):
     """The store could not say who shares a session with whom."""
     RETAIN = "what is too old to be let go"
     """The store is asked to let go what is too old."""
+    RATES = "the next user to be read again"
+    """A user took more than its share, and will have paid for it."""
 
 
 class Desk:
@@ -46,6 +49,9 @@ class Desk:
         self.wall_offset = wall - now
         self.roster = Roster()
         self.timers: Timers[HubTimer] = Timers(frozenset())
+        self.admission = Admission(config.admissions, config.admission_window)
+        #: who has got the last answer and wants to leave
+        self.released: list[Session] = []
         self._out: list[HubOutput] = []
         self._requests = 0
 
@@ -78,6 +84,10 @@ class Desk:
         self._requests += 1
         return self._requests
 
+    def slot(self, after: float = 0.0) -> float:
+        """Seconds until one who is sent away now should come back, each at another time."""
+        return self.admission.slot(self.now, after)
+
     # ------------------------------------------------------------ what a session waits for
 
     def owes(self, session: Session) -> None:
@@ -85,11 +95,13 @@ class Desk:
         session.unanswered += 1
         if session.unanswered >= self.config.in_flight and not session.paused:
             session.paused = True
-            self.tell(session.connection, talk.Pause(paused=True))
+            self.tell(session.connection, talk.Pause(why=talk.Why.UNANSWERED, paused=True))
 
     def answered(self, session: Session) -> None:
         """… and has got one."""
         session.unanswered -= 1
+        if session.leaving is not None and not session.unanswered:
+            self.released.append(session)
         if session.paused and session.unanswered <= self.config.in_flight // 2:
             session.paused = False
-            self.tell(session.connection, talk.Pause(paused=False))
+            self.tell(session.connection, talk.Pause(why=talk.Why.UNANSWERED, paused=False))

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, get_args
 
 from ..config import ServerConfig
-from ..wire import UserId
+from ..wire import UserId, codes
 from . import actions as act
 from . import hub as h
 from . import inputs as inp
 from . import talk
 from .engine import MessageEngine, ServerEngine
+from .revocations import REASON
 
 _HUB_INPUTS: Final = (*get_args(inp.StoreInput), *get_args(inp.SiteInput))
 _CONNECTION_INPUTS: Final = get_args(inp.ConnectionInput) + get_args(inp.MessageInput)
@@ -34,6 +35,8 @@ class Gateway:
         wall: seconds since 1970 at `now`.
         authorizes: the site is asked who may write to whom (`Authorize`).
         tells: the site is told of every new message (`MessageStored`).
+        revoked: of whom the tokens that were made before are good no longer, in milliseconds since
+            1970, as the store has it.
         strict: let an exception in a connection's engine out, for tests; else it ends that
             connection alone, and is told by EngineFailed.
     """
@@ -46,18 +49,21 @@ class Gateway:
         wall: float,
         authorizes: bool = False,
         tells: bool = False,
+        revoked: Mapping[UserId, int] | None = None,
         strict: bool = False,
     ) -> None:
         self._strict = strict
         self.config = config
-        self.hub = h.Hub(config, now=now, wall=wall, authorizes=authorizes, tells=tells)
+        self.hub = h.Hub(
+            config, now=now, wall=wall, authorizes=authorizes, tells=tells, revoked=revoked
+        )
         self.engines: dict[int, ServerEngine | MessageEngine] = {}
         #: (deadline, connection), with entries that are no longer true
         self._heap: list[tuple[float, int]] = []
         self._armed: dict[int, float] = {}
         #: what is still to be passed on in this step: to a connection, or to the hub
         self._work: deque[tuple[int, list[_Event]] | h.HubInput] = deque()
-        self._shutdown: inp.Shutdown | None = None
+        self._drain: h.DrainAsked | None = None
         self._hub_drained = False
         self._said_drained = False
 
@@ -78,6 +84,10 @@ class Gateway:
             self._work.append(event)
         else:
             assert isinstance(event, _CONNECTION_INPUTS)
+            if isinstance(event, inp.TokenVerified) and self.revoked(event.user, event.issued_at):
+                event = inp.TokenRefused(
+                    connection=event.connection, code=codes.TOKEN_INVALID, reason=REASON
+                )
             self._work.append((event.connection, [event]))
         out: list[act.Action] = []
         while self._work:
@@ -103,15 +113,21 @@ class Gateway:
         """Who is logged in, with how many connections."""
         return self.hub.online()
 
+    def revoked(self, user: UserId, issued_at: int | None) -> bool:
+        """Was the token of a user revoked that was made at that time, in milliseconds since 1970?
+        Of None it is not known when, so any revocation means it."""
+        return self.hub.revocations.revoked(user, issued_at)
+
     # ------------------------------------------------------------ inputs
 
     def _on_made(self, made: inp.ConnectionMade, now: float) -> None:
         kind = MessageEngine if made.messages else ServerEngine
-        engine = kind(made.connection, self.config, now=now, wall_offset=self.hub.desk.wall_offset)
+        offset = self.hub.desk.wall_offset
+        engine = kind(made.connection, self.config, now=now, wall_offset=offset, peer=made.peer)
         self.engines[made.connection] = engine
         self._arm(made.connection, engine)
-        if self._shutdown is not None:
-            self._work.append((made.connection, [self._going_down(made.connection)]))
+        if self._drain is not None:
+            self._work.append((made.connection, [self._going_down(made.connection, now)]))
 
     def _on_time(self, now: float) -> None:
         while self._heap and self._heap[0][0] <= now:
@@ -124,9 +140,9 @@ class Gateway:
             self._work.append(h.TimePassed())
 
     def _on_shutdown(self, event: inp.Shutdown) -> None:
-        if self._shutdown is None:
-            self._shutdown = event
-            self._work.append(h.DrainAsked(reason=event.reason, retry_after=event.retry_after))
+        if self._drain is None:
+            self._drain = h.DrainAsked(reason=event.reason, retry_after=event.retry_after)
+            self._work.append(self._drain)
 
     def _set_wall(self, offset: float) -> None:
         self.hub.desk.wall_offset = offset
@@ -150,6 +166,7 @@ class Gateway:
             del self.engines[connection]
             self._armed.pop(connection, None)
             self._work.append(talk.Left(connection=connection))
+            self._work.append(talk.Gone(connection=connection))
             out.append(act.EngineFailed(connection=connection, error=error))
             out.append(act.AbortTransport(connection=connection))
             return
@@ -172,18 +189,17 @@ class Gateway:
             elif isinstance(action, act.Drained):
                 self._hub_drained = True
                 for connection in self.engines:
-                    said.setdefault(connection, []).append(self._going_down(connection))
+                    if not _ends(said.get(connection, ())):  # a session was told already
+                        end = self._going_down(connection, now)
+                        said.setdefault(connection, []).append(end)
             else:
                 out.append(action)
         # all that one input brings a connection goes out together
         self._work.extend(said.items())
 
-    def _going_down(self, connection: int) -> talk.SendTo:
-        assert self._shutdown is not None
-        end = talk.End(
-            code=1012, reason=self._shutdown.reason, retry_after=self._shutdown.retry_after
-        )
-        return talk.SendTo(connection=connection, talk=end)
+    def _going_down(self, connection: int, now: float) -> talk.SendTo:
+        assert self._drain is not None
+        return talk.SendTo(connection=connection, talk=self.hub.end_of_all(self._drain, now))
 
     def _arm(self, connection: int, engine: ServerEngine | MessageEngine) -> None:
         at = engine.next_deadline()
@@ -192,3 +208,7 @@ class Gateway:
         elif self._armed.get(connection) != at:
             self._armed[connection] = at
             heapq.heappush(self._heap, (at, connection))
+
+
+def _ends(said: Sequence[_Event]) -> bool:
+    return any(isinstance(e, talk.SendTo) and isinstance(e.talk, talk.End) for e in said)

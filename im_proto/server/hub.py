@@ -6,16 +6,17 @@ and it answers them (`SendTo`), asks the store and the site, and is told what th
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from ..config import ServerConfig
 from ..errors import LocalProtocolError, printable
-from ..wire import UserId, codes
+from ..wire import UserId, codes, user_id
 from . import talk
-from .actions import Drained, StoreLogin
+from .actions import Drained
 from .desk import HubOutput, HubTimer
+from .entrance import Entrance
 from .inputs import (
     Authorized,
     CallAsked,
@@ -26,18 +27,19 @@ from .inputs import (
     PeersFound,
     ReadDone,
     Retained,
+    RevocationStored,
+    RevokeAsked,
     SendAsked,
     SiteInput,
     StatusFound,
     StoreFailed,
     StoreInput,
 )
-from .mail import Mail
 from .parts import DrainAsked
 from .pushes import STORE_GONE
-from .records import PLAIN, Login
-from .resume import start_of
-from .session import Session
+from .questions import UNAVAILABLE
+from .rates import Costly
+from .revocations import Revocations
 
 __all__ = ["DrainAsked", "Hub", "HubInput", "HubOutput", "HubTimer", "TimePassed"]
 
@@ -50,15 +52,7 @@ class TimePassed:
 HubInput = talk.ToHub | StoreInput | SiteInput | TimePassed | DrainAsked
 
 
-@dataclass(slots=True)
-class _Asked:
-    """A login that is with the store, and a connection that still wants it."""
-
-    request: talk.LoginAsked
-    wanted: bool = field(default=True)
-
-
-class Hub(Mail):
+class Hub(Entrance):
     """See the module.
 
     Args:
@@ -67,6 +61,8 @@ class Hub(Mail):
         wall: seconds since 1970 at `now`.
         authorizes: the site is asked who may write to whom (`Authorize`).
         tells: the site is told of every new message (`MessageStored`).
+        revoked: of whom the tokens that were made before are good no longer, in milliseconds since
+            1970.
     """
 
     def __init__(
@@ -77,9 +73,10 @@ class Hub(Mail):
         wall: float,
         authorizes: bool = False,
         tells: bool = False,
+        revoked: Mapping[UserId, int] | None = None,
     ) -> None:
         super().__init__(config, now=now, wall=wall, authorizes=authorizes, tells=tells)
-        self._logins: dict[int, _Asked] = {}
+        self.revocations = Revocations(self.desk, revoked or {})
         self._drained = False
 
     def step(self, event: HubInput, now: float) -> list[HubOutput]:
@@ -88,7 +85,9 @@ class Hub(Mail):
         handler = _HANDLERS.get(type(event))
         if handler is None:
             raise LocalProtocolError(f"{type(event).__name__} is not an input of a hub")
-        handler(self, event)
+        if not isinstance(event, Costly) or self._affords(event):
+            handler(self, event)
+        self._send_off()
         self._commit()
         self._check_drained()
         return self.desk.take()
@@ -105,106 +104,7 @@ class Hub(Mail):
         """Who is logged in, with how many connections."""
         return self._roster.online()
 
-    # ------------------------------------------------------------ log-in
-
-    def _on_login(self, asked: talk.LoginAsked) -> None:
-        if self._draining is not None:
-            self._tell(asked.connection, self._going_down())
-            return
-        request = self.desk.request()
-        self._logins[request] = _Asked(asked)
-        resume_seq = asked.resume.seq if asked.resume is not None else None
-        self.desk.do(
-            StoreLogin(request=request, user=asked.user, device=asked.device, resume_seq=resume_seq)
-        )
-
-    def _on_login_stored(self, stored: LoginStored) -> None:
-        pending = self._logins.pop(stored.request, None)
-        if pending is None:
-            return
-        asked, login = pending.request, stored.login
-        if asked.device != PLAIN:
-            self._commits.outdate(asked.user, asked.device, login.generation)
-            self._replace(asked, login)
-        if not pending.wanted:
-            return
-        if self._draining is not None:
-            self._tell(asked.connection, self._going_down())
-            return
-        newer = self._roster.of_device(asked.user, asked.device)
-        if newer is not None:  # what is left after `_replace`: the store's answers crossed
-            self._tell(asked.connection, self._lost_to(newer.generation, login.generation))
-            return
-        session = self._begin(asked, login)
-        self._peers.came(session)
-        self._presence.came(session)
-        self._pump(session)
-
-    def _begin(self, asked: talk.LoginAsked, login: Login) -> Session:
-        """Say where the pushes go on, and answer."""
-        moved = self._commits.cursor(asked.user, asked.device)
-        if moved is not None and (login.cursor is None or moved[0] > login.cursor):
-            # acknowledged here, and not written when the store looked; as the older login's it
-            # may be fenced by now
-            seq, base = moved
-            login = replace(login, cursor=seq)
-            self._move(asked.user, asked.device, login.generation, seq, base)
-        start = start_of(
-            login, asked.resume if "seq" in asked.granted else None, self.config.first_login
-        )
-        if login.cursor is None:
-            # a device that was here is no new one at its next login, which must neither pass
-            # over more nor less
-            self._move(asked.user, asked.device, login.generation, start.base, start.base)
-        elif start.base >= login.oldest and start.base > login.cursor:
-            # what a resuming client has handled is as good as acknowledged
-            self._move(asked.user, asked.device, login.generation, start.base)
-        session = Session(
-            connection=asked.connection,
-            user=asked.user,
-            roles=asked.roles,
-            device=asked.device,
-            granted=asked.granted,
-            generation=login.generation,
-            epoch=login.epoch,
-            oldest=login.oldest,
-            head=login.head,
-            sent=start.base,
-            acked=start.base,
-            show_last_seen=asked.show_last_seen,
-        )
-        self._roster.add(session)
-        self._tell(
-            asked.connection,
-            talk.LoggedIn(
-                last_msg_id=login.last_msg_id,
-                epoch=login.epoch,
-                resume=start.resume,
-                base=start.base,
-                oldest=login.oldest,
-            ),
-        )
-        return session
-
-    def _replace(self, asked: talk.LoginAsked, login: Login) -> None:
-        """The same device was logged in: the newer login wins (section 2, "Fencing")."""
-        old = self._roster.of_device(asked.user, asked.device)
-        if old is None or old.generation >= login.generation:
-            return
-        self._end(old, self._lost_to(login.generation, old.generation))
-
-    def _lost_to(self, winner: int, loser: int) -> talk.End:
-        at = self.desk.wall_ms
-        reason = f"login {winner} of this device replaced login {loser} at {at} ms since 1970"
-        return talk.End(code=4004, reason=reason, reconnect=False)
-
-    def _on_left(self, left: talk.Left) -> None:
-        session = self._roster.get(left.connection)
-        if session is not None:
-            self._forget(session)
-        for pending in self._logins.values():
-            if pending.request.connection == left.connection:
-                pending.wanted = False
+    # ------------------------------------------------------------ the store, and the site
 
     def _on_kick(self, asked: KickAsked) -> None:
         """The close says to a plain client, as far as it can, what KICK says to ours."""
@@ -214,17 +114,20 @@ class Hub(Mail):
             reconnect=asked.reconnect,
             retry_after=asked.retry_after,
         )
-        for session in list(self._roster.of_user(asked.user)):
-            if asked.device in (None, session.device):
-                self._end(session, end)
-        for pending in self._logins.values():
-            login = pending.request
-            meant = login.user == asked.user and asked.device in (None, login.device)
-            if pending.wanted and meant:
-                pending.wanted = False
-                self._tell(login.connection, end)
+        self._end_all(asked.user, asked.device, end)
 
-    # ------------------------------------------------------------ the store, and the site
+    def _on_revoke(self, asked: RevokeAsked) -> None:
+        """With a new token it may come back at once."""
+        if self._draining is not None:
+            self._site.refuse(asked.request, codes.SERVER_ERROR, self._draining.reason)
+            return
+        try:
+            user = user_id(asked.user)
+        except ValueError as error:
+            self._site.refuse(asked.request, codes.BAD_REQUEST, str(error))
+            return
+        end = talk.End(code=4003, reason=printable(asked.reason))
+        self.revocations.revoke(asked, user, self._end_all(user, None, end))
 
     def _on_called(self, done: CallDone) -> None:
         if self._questions.done(done):
@@ -252,9 +155,13 @@ class Hub(Mail):
         pending = self._logins.pop(request, None)
         if pending is not None:
             if pending.wanted:
-                self._tell(pending.request.connection, STORE_GONE)
+                self._tell(pending.request.connection, self._later(STORE_GONE))
             return
         if self._read_failed(request) or self._peers.failed(request):
+            return
+        revoked = self.revocations.failed(request)
+        if revoked is not None:
+            self._site.refuse(revoked, codes.SERVER_ERROR, UNAVAILABLE)
             return
         unanswered = self._questions.failed(request)
         if unanswered is None:
@@ -281,7 +188,7 @@ class Hub(Mail):
 
     def _check_drained(self) -> None:
         idle = self._commits.idle and not self._logins
-        idle = idle and self._gate.idle and self._questions.idle
+        idle = idle and self._gate.idle and self._questions.idle and self.revocations.idle
         if self._draining is not None and not self._drained and idle:
             self._finish_drain()
 
@@ -294,14 +201,32 @@ class Hub(Mail):
             self._tell(session.connection, self._going_down())
         self.desk.do(Drained())
 
-    def _going_down(self) -> talk.End:
-        assert self._draining is not None
-        return talk.End(
-            code=1012, reason=self._draining.reason, retry_after=self._draining.retry_after
-        )
+    # ------------------------------------------------------------ rates
+
+    def _affords(self, wish: Costly) -> bool:
+        """May a connection want more? Else that was not taken, and it ends when it has got answers
+        to what was: if they were lost with it, it would send the same again, and get no further."""
+        session = self._roster.get(wish.connection)
+        if session is None or session.leaving is not None:
+            return False
+        session.leaving = self._rates.spend(session, wish)
+        if session.leaving is None:
+            return True
+        if not session.unanswered:
+            self._end(session, session.leaving)
+        return False
+
+    def _send_off(self) -> None:
+        """Those who leave and have got their answers."""
+        for session in self.desk.released:
+            if session.leaving is not None and self._roster.get(session.connection) is session:
+                self._end(session, session.leaving)
+        self.desk.released.clear()
 
 
 _HANDLERS: Final[dict[type, Any]] = {
+    talk.Arrived: Hub._on_arrived,
+    talk.AdmissionAsked: Hub._on_admission,
     talk.LoginAsked: Hub._on_login,
     talk.Submitted: Hub._on_submitted,
     talk.BroadcastAsked: Hub._on_broadcast,
@@ -313,6 +238,7 @@ _HANDLERS: Final[dict[type, Any]] = {
     talk.TypingAsked: lambda hub, asked: hub._typists.asked(asked),
     talk.WritingBlocked: Hub._on_blocked,
     talk.Left: Hub._on_left,
+    talk.Gone: lambda hub, gone: hub._doorkeeper.gone(gone),
     Committed: Hub._on_committed,
     LoginStored: Hub._on_login_stored,
     ReadDone: Hub._on_read,
@@ -320,11 +246,13 @@ _HANDLERS: Final[dict[type, Any]] = {
     CallDone: Hub._on_called,
     PeersFound: lambda hub, found: hub._presence.found(found),
     Retained: Hub._on_retained,
+    RevocationStored: lambda hub, stored: hub.revocations.stored(stored.request),
     StoreFailed: Hub._on_store_failed,
     Authorized: Hub._on_authorized,
     SendAsked: Hub._on_send_asked,
     CallAsked: Hub._on_call_asked,
     KickAsked: Hub._on_kick,
+    RevokeAsked: Hub._on_revoke,
     TimePassed: Hub._on_time,
     DrainAsked: Hub._on_drain,
 }
@@ -333,4 +261,5 @@ _DUE: Final[dict[HubTimer, Callable[[Hub], None]]] = {
     HubTimer.TYPING: lambda hub: hub._typists.tell_rest(),
     HubTimer.PEERS: lambda hub: hub._peers.ask_again(),
     HubTimer.RETAIN: lambda hub: hub._retain.look(),
+    HubTimer.RATES: lambda hub: hub._rates.read_on(),
 }

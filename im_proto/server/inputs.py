@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..wire import UserId
@@ -18,7 +18,7 @@ class ConnectionMade:
     """A peer has connected. `connection` is the adapter's name for it, never used again."""
 
     connection: int
-    #: the peer's address, for logs
+    #: the address that it comes from, "" for a local socket
     peer: str = ""
     #: its transport gives and takes whole messages (an ASGI server), not bytes: it gets the inputs
     #: and wants the actions of ServerCore
@@ -30,7 +30,7 @@ class BytesReceived:
     """Bytes came in, in any chunking."""
 
     connection: int
-    data: bytes
+    data: bytes = field(repr=False)  # a token may be in it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,8 @@ class WriteReady:
 class TokenVerified:
     """The authenticator knows who this is. `expires_in` is in seconds, None for never.
 
-    `show_last_seen`: others may learn when this user was here last.
+    `issued_at`: when the token was made, in milliseconds since 1970; None: it does not say, so
+    that any revocation meets it. `show_last_seen`: others may learn when this user was here last.
     """
 
     connection: int
@@ -67,6 +68,7 @@ class TokenVerified:
     username: str | None = None
     roles: frozenset[str] = frozenset()
     expires_in: float | None = None
+    issued_at: int | None = None
     show_last_seen: bool = True
 
 
@@ -158,6 +160,13 @@ class Retained:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RevocationStored:
+    """A StoreRevoke is on disk."""
+
+    request: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoreFailed:
     """The store could not do it (disk full, locked, gone); nothing of the request was kept."""
 
@@ -218,6 +227,16 @@ class KickAsked:
     retry_after: float | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevokeAsked:
+    """The tokens of a user that were made by now are good no longer; answered by `Answered`, whose
+    data is {"before": milliseconds since 1970, "ended": how many connections}."""
+
+    request: int
+    user: UserId
+    reason: str = "the token was revoked"
+
+
 # --- of everything
 
 
@@ -259,9 +278,10 @@ StoreInput = (
     | CallDone
     | PeersFound
     | Retained
+    | RevocationStored
     | StoreFailed
 )
-SiteInput = Authorized | SendAsked | CallAsked | KickAsked
+SiteInput = Authorized | SendAsked | CallAsked | KickAsked | RevokeAsked
 Input = ConnectionInput | StoreInput | SiteInput | TimePassed | WallClock | Shutdown
 
 
@@ -270,10 +290,17 @@ Input = ConnectionInput | StoreInput | SiteInput | TimePassed | WallClock | Shut
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpgradeAsked:
-    """The upgrade request is complete and good."""
+    """The upgrade request is complete and good.
+
+    `host` and `origin` are those headers, None for none; `forwarded` are the addresses of
+    X-Forwarded-For, in the order in which they stand there.
+    """
 
     connection: int
-    target: str
+    target: str = field(repr=False)  # a token may be in it
+    host: str | None = None
+    origin: str | None = None
+    forwarded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -281,7 +308,14 @@ class TextReceived:
     """A whole text message came in."""
 
     connection: int
-    text: str
+    text: str = field(repr=False)  # a token may be in it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BinaryReceived:
+    """A binary message came in, over a transport of whole messages; nobody may send one."""
+
+    connection: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -327,6 +361,7 @@ CoreInput = (
     | TimePassed
     | UpgradeAsked
     | TextReceived
+    | BinaryReceived
     | ControlReceived
     | PartialChanged
     | PeerClosed
@@ -335,4 +370,6 @@ CoreInput = (
 )
 
 #: Of a connection whose transport gives whole messages, beside those of `ConnectionInput`.
-MessageInput = UpgradeAsked | TextReceived | ControlReceived | PeerClosed | FramingViolated
+MessageInput = (
+    UpgradeAsked | TextReceived | BinaryReceived | ControlReceived | PeerClosed | FramingViolated
+)

@@ -62,8 +62,15 @@ class Login:
         self.peer_message_bytes: int | None = None
 
     def asked(self, request: AuthRequest) -> None:
-        """AUTH_REQUEST came; the authenticator has its token now."""
+        """AUTH_REQUEST came."""
         self._request = request
+        self.extended = request.capabilities is not None
+
+    @property
+    def token(self) -> str:
+        """The token that it came with."""
+        assert self._request is not None
+        return self._request.access_token
 
     def verified(self, verified: TokenVerified) -> str | None:
         """The authenticator knows the user. Returns why the log-in is refused all the same."""
@@ -76,7 +83,6 @@ class Login:
         if request.user_id is not None and request.user_id != self.user:
             return "the token is another user's"
         self._verified = verified
-        self.extended = request.capabilities is not None
         if self.extended:
             self._device = request.device_id or PLAIN
         granted = set(request.capabilities or ()).intersection(CAPABILITIES)
@@ -118,6 +124,13 @@ class Login:
         return user == self.user and request.user_id in (None, user)
 
     @property
+    def _window(self) -> int:
+        """What a client may send without an answer: never so much that it is sent away for it, as
+        it would send the same again."""
+        config = self._config
+        return min(config.in_flight, config.message_burst, config.envelope_burst)
+
+    @property
     def username(self) -> str:
         """The user's name, for people."""
         verified = self._verified
@@ -150,7 +163,7 @@ class Login:
                     frame_bytes=config.message_bytes,
                     batch=config.batch,
                     content_units=config.content_units,
-                    in_flight=config.in_flight,
+                    in_flight=self._window,
                     unacked=config.unacked,
                     dedupe_seconds=config.dedupe_seconds,
                 ),

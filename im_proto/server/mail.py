@@ -10,7 +10,7 @@ from . import talk
 from .commits import FromSite, Waiter
 from .desk import HubTimer
 from .inputs import Authorized, Committed
-from .pushes import CURSOR_DELAY, STORE_GONE, STORE_RETRY_AFTER, Pushes
+from .pushes import CURSOR_DELAY, STORE_GONE, Pushes
 from .questions import UNSAID
 from .records import (
     CommitResult,
@@ -54,8 +54,7 @@ class Mail(Pushes):
             self._questions.go_on(session)
         for request in calls:
             self._questions.permitted(request, answer.allowed)
-        end = talk.End(code=1013, reason=UNSAID, retry_after=STORE_RETRY_AFTER)
-        self._end_senders(lost, end)
+        self._end_senders(lost, UNSAID)
 
     def _submit(self, session: Session, message: ChatSendToOne, *, allowed: bool) -> None:
         self._commits.submit(
@@ -160,8 +159,7 @@ class Mail(Pushes):
         self._commits.resubmit(stale)
         # what follows a conflict would overtake it: it is all sent again, in order
         again = "a msgId was taken: send what is unanswered again"
-        end = talk.End(code=1013, reason=again, retry_after=CONFLICT_RETRY_AFTER)
-        self._end_senders(held, end)
+        self._end_senders(held, again, retry_after=CONFLICT_RETRY_AFTER)
         for user, head in done.heads:
             for session in self._roster.of_user(user):
                 session.head = max(session.head, head)
@@ -231,20 +229,23 @@ class Mail(Pushes):
         for key in keys:
             for waiter in self._commits.waiters(key):
                 if isinstance(waiter, FromSite):
-                    self._site.refuse(waiter.request, codes.SERVER_ERROR, STORE_GONE.reason)
+                    self._site.refuse(waiter.request, codes.SERVER_ERROR, STORE_GONE)
                 else:
                     hit[waiter] = None
         self._end_senders(hit, STORE_GONE)
 
-    def _end_senders(self, connections: Collection[int], end: talk.End) -> None:
-        """End connections, and forget what they have queued: nothing of it may go ahead."""
+    def _end_senders(
+        self, connections: Collection[int], why: str, retry_after: float | None = None
+    ) -> None:
+        """End connections, and forget what they have queued: nothing of it may go ahead. Without a
+        `retry_after` for all, each comes back at a time of its own."""
         if not connections:
             return
         self._commits.drop(lambda waiter: waiter in connections)
         for connection in connections:
             session = self._roster.get(connection)
             if session is not None:
-                self._end(session, end)
+                self._end(session, self._later(why, retry_after))
 
 
 def _answer(submission: Submission, result: CommitResult) -> talk.Answer:

@@ -8,10 +8,12 @@ from ..config import ServerConfig
 from . import talk
 from .commits import Commits
 from .desk import Desk
+from .doorkeeper import Doorkeeper
 from .gate import Gate
 from .peers import Peers
 from .presence import Presence
 from .questions import Questions
+from .rates import Rates
 from .retain import Retain
 from .session import Session
 from .site import Site
@@ -52,9 +54,13 @@ class Parts:
         self.desk = Desk(config, now=now, wall=wall)
         self._roster = self.desk.roster
         self._timers = self.desk.timers
+        self._doorkeeper = Doorkeeper(self.desk)
+        self._rates = Rates(self.desk)
         self._commits = Commits(config.commit_batch, self.desk.session_lifetime)
         self._gate = Gate(self.desk)
-        self._questions = Questions(self.desk, self._commits, self._gate, authorizes=authorizes)
+        self._questions = Questions(
+            self.desk, self._commits, self._gate, self._rates, authorizes=authorizes
+        )
         self._peers = Peers(self.desk)
         self._presence = Presence(self.desk, self._peers)
         self._typists = Typists(self.desk, self._peers)
@@ -71,6 +77,7 @@ class Parts:
         self._gate.left(session)
         self._peers.left(session)
         self._presence.left(session)
+        self._rates.left(session)
 
     def _end(self, session: Session, end: talk.End) -> None:
         self._forget(session)

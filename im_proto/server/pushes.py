@@ -20,11 +20,10 @@ from .session import Session
 READ_LIMIT: Final = 128
 #: Cursors that no message carries along are written after so many seconds.
 CURSOR_DELAY: Final = 0.5
-#: What a client is asked to wait, in seconds, when the store can't write or read.
+#: What a client is asked to wait at the least, in seconds, when the store can't write or read: all
+#: who are logged in may be asked it at once, and each comes back at another time.
 STORE_RETRY_AFTER: Final = 1.0
-STORE_GONE: Final = talk.End(
-    code=1013, reason="the store is unavailable", retry_after=STORE_RETRY_AFTER
-)
+STORE_GONE: Final = "the store is unavailable"
 
 
 class Pushes(Parts):
@@ -61,8 +60,14 @@ class Pushes(Parts):
             return False
         session = self._roster.get(reader)
         if session is not None and session.reading == request:
-            self._end(session, STORE_GONE)
+            self._end(session, self._later(STORE_GONE))
         return True
+
+    def _later(self, why: str, retry_after: float | None = None) -> talk.End:
+        """It can't go on now: come back then, or each at a time of its own."""
+        if retry_after is None:
+            retry_after = self.desk.slot(STORE_RETRY_AFTER)
+        return talk.End(code=1013, reason=why, retry_after=retry_after)
 
     def _on_ack(self, ack: talk.Acknowledged) -> None:
         session = self._roster.get(ack.connection)

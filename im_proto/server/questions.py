@@ -16,6 +16,7 @@ from .commits import Commits
 from .desk import Desk
 from .gate import Gate
 from .inputs import CallAsked, CallDone, StatusFound
+from .rates import Rates
 from .session import Session
 
 #: Questions of one connection that are with the store at a time.
@@ -33,13 +34,17 @@ class Questions:
         desk: of the hub.
         commits: the line before the store, which they stand in.
         gate: while messages of a connection wait there, its questions wait too.
+        rates: what users may want by HTTP.
         authorizes: the site is asked whether a user may begin a session.
     """
 
-    def __init__(self, desk: Desk, commits: Commits, gate: Gate, *, authorizes: bool) -> None:
+    def __init__(
+        self, desk: Desk, commits: Commits, gate: Gate, rates: Rates, *, authorizes: bool
+    ) -> None:
         self._desk = desk
         self._commits = commits
         self._gate = gate
+        self._rates = rates
         self._authorizes = authorizes
         #: by our request: of which connection, and its name for a call ("" for a status)
         self._of_clients: dict[int, tuple[int, str]] = {}
@@ -102,6 +107,10 @@ class Questions:
             call = self._read(asked.op, asked.params, site=True)
         except ValueError as bad:
             self._answer(asked.request, codes.BAD_REQUEST, None, str(bad))
+            return
+        wait = 0.0 if asked.trusted else self._rates.call(user, asked.op)
+        if wait:
+            self._answer(asked.request, codes.TOO_MANY, {"retryAfter": wait}, "too much at once")
             return
         request = self._desk.request()
         self._of_site[request] = asked.request

@@ -34,6 +34,8 @@ class Retain:
         """It is time."""
         config, now_ms = self._desk.config, self._desk.wall_ms
         age = config.retention_age
+        # As long as its messages may be repeated, a device is known.
+        away = None if age is None else max(age, config.dedupe_seconds)
         self._request = self._desk.request()
         self._desk.do(
             StoreRetain(
@@ -42,6 +44,8 @@ class Retain:
                 keep=config.retention_count,
                 messages_before=now_ms - int(config.dedupe_seconds * 1000),
                 limit=ROWS,
+                devices_before=None if away is None else now_ms - int(away * 1000),
+                present=self._desk.roster.devices(),
             )
         )
 

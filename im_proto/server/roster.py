@@ -46,6 +46,10 @@ class Roster:
         """The session of a device."""
         return self._devices.get((user, device))
 
+    def devices(self) -> frozenset[tuple[UserId, str]]:
+        """Every device with a name that is logged in."""
+        return frozenset(self._devices)
+
     def all(self) -> list[Session]:
         """Every session, the oldest first."""
         return list(self._sessions.values())

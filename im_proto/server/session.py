@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ..wire import UserId
 from .records import Entry
-from .talk import CallRequested, StatusAsked
+from .talk import CallRequested, End, StatusAsked
 
 
 @dataclass(slots=True)
@@ -30,6 +30,7 @@ class Session:
         unanswered: how much that is.
         questions: those that wait for their turn to be asked …
         asked: … and how many are with the store.
+        leaving: how it ends when it has got the answers that it waits for; nothing more is taken.
     """
 
     connection: int
@@ -51,6 +52,7 @@ class Session:
     unanswered: int = 0
     questions: deque[StatusAsked | CallRequested] = field(default_factory=deque)
     asked: int = 0
+    leaving: End | None = None
 
     def room(self, unacked: int) -> int:
         """How many entries may be read now, if there are any; `unacked` is the most beyond the

@@ -7,12 +7,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Literal
 
 from ..wire import ChatReadReceipt, ChatSendToAll, ChatSendToOne, ResumeFrom, UserId
 from .records import Entry, StatusItem
 
 # ---- from a connection to the hub
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrived:
+    """A WebSocket wants to be opened; `address` is that of the peer itself, behind all proxies that
+    are trusted."""
+
+    connection: int
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdmissionAsked:
+    """AUTH_REQUEST came: may the log-in begin?"""
+
+    connection: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +130,17 @@ class Left:
     connection: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gone:
+    """The transport of a connection that had Arrived is gone: it takes up no room any more."""
+
+    connection: int
+
+
 ToHub = (
-    LoginAsked
+    Arrived
+    | AdmissionAsked
+    | LoginAsked
     | Submitted
     | BroadcastAsked
     | Acknowledged
@@ -125,6 +151,7 @@ ToHub = (
     | CallRequested
     | WritingBlocked
     | Left
+    | Gone
 )
 
 # ---- from the hub to a connection
@@ -228,9 +255,30 @@ class Synced:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pause:
-    """Stop reading from the peer (`paused`), or read again."""
+class Welcome:
+    """The WebSocket may be opened: answers Arrived."""
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """The log-in may begin: answers AdmissionAsked."""
+
+
+class Why(StrEnum):
+    """Why a peer is not read for a while. It is read again when none of them holds."""
+
+    UNANSWERED = "too much of what it wants has no answer yet"
+    USER_RATE = "its user wants more of the store than it may"
+    RATE = "it says more than it may"
+    BLOCKED = "it takes none of our answers"
+    DRAINING = "the server goes down"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """Stop reading from the peer for a reason (`paused`), or no longer for it."""
+
+    why: Why
     paused: bool
 
 
@@ -250,7 +298,9 @@ class Drain:
 
 
 FromHub = (
-    LoggedIn
+    Welcome
+    | Admitted
+    | LoggedIn
     | Answer
     | Push
     | PushUnstored

@@ -25,6 +25,8 @@ class Timer(StrEnum):
     """More was pushed to a plain peer since the last ping; see `PROOF_PACE`."""
     PARTIAL = "the rest of a message"
     """A frame or message has begun to come in; absolute."""
+    RATE = "the peer to be read again"
+    """It has said more than it may, and is not read until this."""
     STALL = "an ack, or room to write"
     """Writing is blocked; neither an ack nor a byte of room so far."""
     CLOSE = "the peer's close"

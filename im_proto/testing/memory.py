@@ -13,6 +13,7 @@ from ..server.actions import (
     StorePeers,
     StoreRead,
     StoreRetain,
+    StoreRevoke,
     StoreSeen,
     StoreStatus,
 )
@@ -38,11 +39,12 @@ from ..server.inputs import (
     PeersFound,
     ReadDone,
     Retained,
+    RevocationStored,
     StatusFound,
     StoreInput,
 )
 from ..server.records import PLAIN, Entry, Login, MailboxEntry
-from ..server.retention import Held, plan_release
+from ..server.retention import Held, devices_that_go, plan_release
 from ..server.session_rules import read_by
 from ..server.sessions import answer, peers
 from ..server.status import status_items
@@ -70,7 +72,11 @@ class MemoryStore:
         self._entries: dict[UserId, list[NewEntry]] = {}
         self._oldest: dict[UserId, int] = {}
         self._devices: dict[DeviceKey, Device] = {}
+        #: of devices with a name, in milliseconds since 1970
+        self.logged_in_at: dict[DeviceKey, int] = {}
         self._last_seen: dict[UserId, int | None] = {}
+        #: of whom the tokens that were made before are good no longer
+        self.revoked: dict[UserId, int] = {}
 
     def carry_out(self, action: StoreAction) -> StoreInput | None:
         """Do what is asked for, at once; None where no answer is needed."""
@@ -102,6 +108,9 @@ class MemoryStore:
         key = (action.user, action.device)
         known = self._devices.get(key) or Device(generation=0, cursor=None, last_msg_id=0)
         if action.device != PLAIN:
+            if key not in self._devices:
+                self._make_room(action)
+            self.logged_in_at[key] = action.at
             known = known._replace(generation=known.generation + 1)
             self._devices[key] = known
         mailbox = self._mailbox(action.user)
@@ -190,11 +199,22 @@ class MemoryStore:
             if message.timestamp < action.messages_before and identity(message) not in referred
         ]
         self._forget(loose[: release.room])
+        before = action.devices_before
+        if not release.more and before is not None:
+            away = [key for key, at in self.logged_in_at.items() if at < before]
+            self._drop_devices(
+                key for key in away if key not in action.present and not self._stands(key)
+            )
         return Retained(
             request=action.request,
             oldest=tuple(release.oldest.items()),
             more=release.more or len(loose) > release.room,
         )
+
+    def revoke(self, action: StoreRevoke) -> RevocationStored:
+        """Keep that the tokens of a user made before are good no longer."""
+        self.revoked[action.user] = action.before
+        return RevocationStored(request=action.request)
 
     # ------------------------------------------------------------ what happens to a disk
 
@@ -282,6 +302,24 @@ class MemoryStore:
         for new in plan.entries:
             self._entries.setdefault(new.user, []).append(new)
 
+    # ------------------------------------------------------------ devices
+
+    def _make_room(self, action: StoreLogin) -> None:
+        known = [
+            (name, at) for (user, name), at in self.logged_in_at.items() if user == action.user
+        ]
+        going = devices_that_go(known, action.keep, action.present)
+        self._drop_devices([(action.user, device) for device in going])
+
+    def _stands(self, key: DeviceKey) -> bool:
+        """Does its mailbox hold anything that it has acknowledged?"""
+        cursor = self._devices[key].cursor
+        return cursor is not None and bool(self._between(key[0], 0, cursor))
+
+    def _drop_devices(self, going: Iterable[DeviceKey]) -> None:
+        for key in list(going):
+            del self._devices[key], self.logged_in_at[key]
+
     # ------------------------------------------------------------ small things
 
     def _mailbox(self, user: UserId) -> Mailbox:
@@ -310,10 +348,11 @@ class MemoryStore:
             for msg_id in {message.msg_id, message.client_msg_id}:
                 self._by_identity[message.sender, msg_id].remove(message)
             key = (message.sender, message.device)
-            device = self._devices[key]
-            self._devices[key] = device._replace(
-                forgotten=max(device.forgotten, message.client_msg_id)
-            )
+            device = self._devices.get(key)
+            if device is not None:  # else it has gone before its message
+                self._devices[key] = device._replace(
+                    forgotten=max(device.forgotten, message.client_msg_id)
+                )
 
 
 def _awaiting(m: Message) -> Awaiting:
@@ -347,4 +386,5 @@ _CARRY_OUT: Final[dict[type, str]] = {
     StorePeers: "peers",
     StoreSeen: "seen",
     StoreRetain: "retain",
+    StoreRevoke: "revoke",
 }

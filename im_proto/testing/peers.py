@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import random
+from dataclasses import replace
 from typing import Final
 
 from ..framing import FrameEvent, Framing, HandshakeRequested
@@ -20,6 +21,7 @@ from ..wire import Invocation, Message
 ANY: Final = FrameLimits(
     message_bytes=2**24, message_frames=10**6, control_burst=10**6, handshake_bytes=2**16
 )
+_DEFAULT: Final = FrameLimits()
 
 
 class _Key(random.Random):
@@ -119,6 +121,7 @@ class FarClient:
         connection: the server's name for it.
         path: where the WebSocket is.
         message_bytes: what the server takes.
+        limits: its other limits.
 
     Attributes:
         asked: it has sent its upgrade request.
@@ -128,7 +131,14 @@ class FarClient:
         pings: payloads that are to be answered.
     """
 
-    def __init__(self, connection: int, *, path: str, message_bytes: int) -> None:
+    def __init__(
+        self,
+        connection: int,
+        *,
+        path: str,
+        message_bytes: int,
+        limits: FrameLimits = _DEFAULT,
+    ) -> None:
         self.connection = connection
         self.asked = self.upgraded = False
         self.ended = False
@@ -136,7 +146,7 @@ class FarClient:
         self.pings: list[bytes] = []
         rng = random.Random(connection)  # noqa: S311 - repeatable on purpose
         self.framing = Framing.client(host="server", target=path, rng=rng, limits=ANY)
-        self.reader = Framing.server(limits=FrameLimits(message_bytes=message_bytes))
+        self.reader = Framing.server(limits=replace(limits, message_bytes=message_bytes))
         self._path = path
         self._dialect = Invocation("client")
 
@@ -145,8 +155,12 @@ class FarClient:
         self.asked = True
         return self.framing.request()
 
-    def read_along(self, data: bytes, now: float) -> list[FrameEvent]:
-        """What the server has to see in these bytes."""
+    def read_along(
+        self, data: bytes, now: float, message_bytes: int | None = None
+    ) -> list[FrameEvent]:
+        """What the server has to see in these bytes, if it now takes messages of so many bytes."""
+        if message_bytes is not None and self.reader.open:
+            self.reader.allow(message_bytes)
         events = self.reader.receive(data, now)
         for event in events:
             if isinstance(event, HandshakeRequested):

@@ -172,7 +172,10 @@ class ServerHarness(Harness[inp.Input]):
     def _read_along(self, peer: FarClient, data: bytes) -> None:
         session = self.model.session(peer.connection)
         dialect = Invocation("server")
-        for frame in peer.read_along(data, self.now):
+        largest = self.config.message_bytes
+        if not session.online:
+            largest = min(largest, self.config.auth_bytes)
+        for frame in peer.read_along(data, self.now, largest):
             if isinstance(frame, TextFrame):
                 try:
                     batch = self.config.batch if session.batch else 0

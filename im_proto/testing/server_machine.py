@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from ..server import inputs as inp
+from ..server.engine import frame_limits
 from ..server.login import CAPABILITIES
 from ..wire import (
     AuthRequest,
@@ -95,7 +96,10 @@ class ServerEngineMachine(ServerHarness):
     ) -> None:
         connection = len(self.peers) + 1
         peer = self.peers[connection] = FarClient(
-            connection, path=self.config.path, message_bytes=self.config.message_bytes
+            connection,
+            path=self.config.path,
+            message_bytes=self.config.message_bytes,
+            limits=frame_limits(self.config, self.config.message_bytes),
         )
         self.do(inp.ConnectionMade(connection=connection, peer="192.0.2.1"))
         if far == "made":

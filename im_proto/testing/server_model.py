@@ -6,8 +6,9 @@ words, as an AssertionError, what does not follow.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
+from typing import Final
 
 from ..config import ServerConfig
 from ..server.actions import StoreCommit
@@ -38,6 +39,12 @@ from ..wire import (
     UserId,
     outcome,
 )
+
+#: As many messages at once no run has.
+MANY: Final = 1000
+
+#: sender, device, msgId, recipient, content
+_Sent = tuple[UserId | None, str, int, UserId, str]
 
 
 @dataclass(slots=True)
@@ -119,8 +126,8 @@ class ServerModel:
         #: (sender, recipient, content)
         self._contents: set[tuple[UserId, UserId, str]] = set()
         self._broadcasts: set[tuple[UserId, int, str]] = set()
-        #: what came in and is in no commit yet, in order
-        self._queue: deque[tuple[UserId | None, str, int, UserId, str]] = deque()
+        #: by user: what came in and is in no commit yet, in order
+        self._queues: defaultdict[UserId | None, deque[_Sent]] = defaultdict(deque)
         #: connections of which a message was in conflict
         self._to_end: list[int] = []
 
@@ -141,7 +148,7 @@ class ServerModel:
             return
         elif isinstance(message, ChatSendToOne):
             session.owed[message.msg_id] += 1
-            self._queue.append(
+            self._queues[session.user].append(
                 (session.user, session.device, message.msg_id, message.to_user, message.content)
             )
         elif isinstance(message, ChatSendToAll):
@@ -179,10 +186,11 @@ class ServerModel:
         self.committing = action
         for submission in action.submissions:
             sent = _as_sent(submission)
-            while self._queue and self._queue[0] != sent:
-                self._queue.popleft()
-            assert self._queue, f"writes {submission}, which came earlier, or never"
-            self._queue.popleft()
+            queue = self._queues[submission.sender]
+            while queue and queue[0] != sent:
+                queue.popleft()
+            assert queue, f"writes {submission}, which came earlier, or never"
+            queue.popleft()
 
     def committed(self, done: Committed) -> None:
         """The store has written it."""
@@ -194,7 +202,8 @@ class ServerModel:
             for submission, result in zip(action.submissions, done.results, strict=True)
             if isinstance(result, Fenced)
         ]
-        self._queue.extendleft(reversed(fenced))  # a newer login may wait for them
+        for sent in reversed(fenced):  # a newer login may wait for them
+            self._queues[sent[0]].appendleft(sent)
         conflicts: set[tuple[UserId, str]] = set()
         for submission, result in zip(action.submissions, done.results, strict=True):
             device = (submission.sender, submission.device)
@@ -219,7 +228,8 @@ class ServerModel:
         for user, mailbox in self.mailboxes.items():
             assert max(mailbox, default=0) <= self.heads.get(user, 0), "the mailbox has a hole"
         # what is behind a conflict is sent again after the next log-in
-        self._queue = deque(sent for sent in self._queue if sent[:2] not in conflicts)
+        for sender, queue in self._queues.items():
+            self._queues[sender] = deque(sent for sent in queue if sent[:2] not in conflicts)
         self._to_end = [
             session.connection
             for session in self.sessions.values()
@@ -395,7 +405,10 @@ class ServerModel:
             if not session.online:
                 continue
             owed: list[object] = [*+session.owed, *+session.reads]
-            if not session.blocked:  # these answers are large
+            if session.blocked:
+                # one that wants too much is not answered, and leaves when it is told the rest
+                owed = owed if self._config.message_burst >= MANY else []
+            else:  # these answers are large
                 owed += [*+session.questions, *session.statuses]
             assert not owed, f"connection {session.connection} is not answered: {owed}"
             if session.numbered and not session.blocked and session.user is not None:
@@ -409,7 +422,7 @@ class ServerModel:
                 )
 
 
-def _as_sent(submission: Submission) -> tuple[UserId | None, str, int, UserId, str]:
+def _as_sent(submission: Submission) -> _Sent:
     return (
         submission.sender,
         submission.device,

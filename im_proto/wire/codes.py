@@ -28,6 +28,8 @@ FORBIDDEN: Final = 403
 SESSION_CLOSED: Final = 40300
 NOT_FOUND: Final = 40400
 CONFLICT: Final = 40900
+#: more than the user may want; only by HTTP, where nothing is slowed down
+TOO_MANY: Final = 429
 SERVER_ERROR: Final = 50000
 
 

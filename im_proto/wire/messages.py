@@ -63,7 +63,7 @@ class AuthRequest(Message):
     """C→S, the first message of a connection."""
 
     kind = "AUTH_REQUEST"
-    access_token: Token
+    access_token: Annotated[Token, Field(repr=False)]
     user_id: Annotated[WireUserId | None, WrapValidator(_none_if_bad)] = None
     capabilities: Annotated[list[Capability], Field(max_length=32)] | None = None
     device_id: DeviceId | None = None

@@ -50,6 +50,9 @@ class SessionOp(StrEnum):
     HISTORY = "history"
 
 
+#: Items of an answer that are looked at. A megabyte, the most that is read of an answer, holds no
+#: more that are any good, and ten times as many that are none.
+MOST_ITEMS: Final = 30_000
 _Lenient = WrapValidator(_none_if_bad)
 _Number = Annotated[int, BeforeValidator(_decimal), Field(ge=0, le=2**31 - 1)]
 _Readed = Annotated[bool | _Number | None, _Lenient]
@@ -188,7 +191,7 @@ def read_sessions(data: object) -> list[SessionVO]:
     if not isinstance(data, list):
         raise BadAnswer("data: it is no list")
     found = []
-    for item in data:
+    for item in data[:MOST_ITEMS]:
         try:
             session = read_session(item)
         except BadAnswer:
@@ -217,7 +220,7 @@ def read_history(data: object, page_size: int) -> HistoryPage:
     if not isinstance(data, list):
         raise BadAnswer("data: it is no page of messages")
     records = []
-    for item in data:
+    for item in data[:MOST_ITEMS]:
         try:
             records.append(HistoryRecord.model_validate(item))
         except ValidationError:

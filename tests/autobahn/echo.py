@@ -6,7 +6,7 @@ All else is the real thing: handshakes, answers to pings, closes, violations, de
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from im_proto.client import ClientEngine
 from im_proto.client import actions as client_act
@@ -79,10 +79,8 @@ class EchoClient(ClientEngine):
 class EchoServer(ServerEngine):
     """A `ServerEngine` that doesn't ask who is there."""
 
-    def __init__(
-        self, connection: int, config: ServerConfig, *, now: float, wall_offset: float
-    ) -> None:
-        super().__init__(connection, config, now=now, wall_offset=wall_offset)
+    def __init__(self, connection: int, config: ServerConfig, **more: Any) -> None:
+        super().__init__(connection, config, **more)
         self._framing = Framing.server(limits=LIMITS, compression=True, binary=True)
 
     def _translate(self, frame: FrameEvent) -> server_inp.CoreInput:

@@ -44,7 +44,7 @@ class TypedDriver(Driver):
 
     def login(self, **_: Any) -> TypedDriver:
         self.link()
-        self.hear("auth_response", success=True, message="ok", userId=1)
+        self.hear("auth_response", success=True, message="ok", userId=self.config.user_id)
         assert self.core.login.state == "authenticated"
         return self
 

@@ -270,3 +270,10 @@ def test_headers_may_be_a_mapping() -> None:
 def test_a_token_is_text() -> None:
     with pytest.raises(ValidationError):
         ClientConfig(ws_url="ws://h/ws", token="a\udcff", user_id=1)
+
+
+def test_sessions_are_not_asked_for_in_clear_text_beside_a_secure_connection() -> None:
+    given = {"token": "t", "user_id": 1, "http": {"base_url": "http://chat.example"}}
+    with pytest.raises(ValidationError, match="in clear text"):
+        ClientConfig(ws_url="wss://chat.example/ws", **given)
+    ClientConfig(ws_url="ws://chat.example/ws", **given)

@@ -414,6 +414,7 @@ def test_misuse_before_and_after_the_handshake():
             lambda f: f.send_ping(),
             lambda f: f.send_pong(b""),
             lambda f: f.send_close(1000),
+            lambda f: f.allow(1000),
             lambda f: f.accept(),
         ):
             with pytest.raises(LocalProtocolError):

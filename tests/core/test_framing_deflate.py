@@ -203,6 +203,16 @@ def test_limit_is_exact_after_inflation():
     assert one(server.receive(frame(TEXT, deflate(b"x" * 1001), rsv=RSV1), 0.0)).code == 1009
 
 
+def test_a_limit_that_is_raised_counts_after_inflation():
+    server, _ = deflating_server(limits=FrameLimits(message_bytes=1000))
+    server.allow(9000)
+    wire = frame(TEXT, deflate(b"x" * 9000), rsv=RSV1)
+    assert server.receive(wire, 0.0) == [TextFrame(text="x" * 9000)]
+    stored = frame(TEXT, deflate(b"x" * 9000, level=0), rsv=RSV1)
+    assert server.receive(stored, 0.0) == [TextFrame(text="x" * 9000)]
+    assert one(server.receive(frame(TEXT, deflate(b"x" * 9001), rsv=RSV1), 0.0)).code == 1009
+
+
 def test_message_of_the_limit_that_does_not_compress():
     server, _ = deflating_server()
     text = "x" * LIMITS.message_bytes

@@ -223,6 +223,16 @@ def test_fragments_are_summed_with_the_one_in_flight():
     assert event == Violation(code=1009, reason="message too big")
 
 
+def test_a_limit_that_is_raised_counts_for_what_is_half_here_too():
+    server = open_server(SMALL)
+    long = TextFrame(text="x" * 3000)
+    assert server.receive(frame(TEXT, b"x" * 900, fin=False), 0.0) == []
+    server.allow(3000)
+    assert server.receive(frame(CONT, b"x" * 2100), 0.0) == [long]
+    assert server.receive(frame(TEXT, b"x" * 3000), 0.0) == [long]
+    assert broken(frame(TEXT, b"x" * 3001), framing=server) == 1009
+
+
 def test_endless_continuations():
     wire = frame(TEXT, b"", fin=False) + frame(CONT, b"", fin=False) * 10
     assert broken(wire) == 1008

@@ -173,6 +173,7 @@ def test_no_extension_unless_switched_on():
         "A" * 23 + "=",  # 17 bytes
         "!" * 22 + "==",
         "dGhlIHNhbXBsZSBub25jZQ==AAAA",
+        "A" * 7000 + "==",
     ],
 )
 def test_key_that_is_not_16_bytes(key):
@@ -274,6 +275,13 @@ def test_spaces_before_nul_do_not_reach_h11():
 @pytest.mark.parametrize("bad", ["\0", "\x01", "\x7f", "\n", "\r", "\x0b"])
 def test_control_characters_and_bare_line_ends(bad):
     assert refused(get(f"X: a{bad}b")) == 400
+
+
+@pytest.mark.parametrize("fold", ["\r\n x", "\r\n\tx", "\r\n Origin: https://b", "\r\n "])
+def test_folded_header(fold):
+    """A proxy may take the second line for another header, h11 takes it for the first one's end."""
+    assert refused(get(f"Origin: https://a{fold}")) == 400
+    assert refused(get(line=f"GET /im HTTP/1.1{fold}")) == 400
 
 
 def test_head_that_ends_at_bare_line_feeds():

@@ -17,7 +17,8 @@ PACKAGE = ROOT / "im_proto"
 #: What the sources may import, and nothing else. A new entry is a decision: can it reach the world?
 ALLOWED = {
     "__future__", "base64", "binascii", "collections", "collections.abc", "dataclasses", "enum",
-    "hashlib", "heapq", "itertools", "math", "re", "struct", "typing", "urllib.parse", "zlib",
+    "hashlib", "heapq", "ipaddress", "itertools", "math", "re", "struct", "typing", "urllib.parse",
+    "zlib",
     # only for the type of what the caller injects, see below
     "random",
     "h11", "pydantic", "pydantic_core", "pydantic.alias_generators",

@@ -163,3 +163,52 @@ def test_cursors_that_can_not_be_written_hold_nothing_up_while_draining() -> Non
     kit.do(Shutdown())
     kit.fail()
     assert one.code == two.code == 1012
+
+
+# ---------------------------------------------------------------- when each may come back
+
+
+def waits(peers: list[Peer]) -> list[float]:
+    return [peer.of("KICK")[0]["retryAfter"] for peer in peers]
+
+
+def test_each_is_told_a_time_of_its_own_at_which_to_come_back() -> None:
+    kit = Kit(admissions=10, admission_window=0.1)
+    online = [kit.user(n) for n in range(1, 6)]
+    kit.wait(1)
+    kit.verifying = False
+    under_way = [kit.user(n) for n in range(6, 9)]
+    kit.do(Shutdown())
+    told = waits(online + under_way)
+    assert told[0] == pytest.approx(1.0)
+    # evenly, at nine tenths of what may log in, and nobody's place is given away twice or wasted
+    assert told == pytest.approx([1.0 + n / 90 for n in range(8)])
+
+
+def test_who_comes_while_it_goes_down_is_told_a_later_time() -> None:
+    kit = Kit(admissions=1, admission_window=2.7)
+    one = kit.user(1)
+    kit.do(Shutdown())
+    assert waits([one]) == [pytest.approx(2.7)]
+    kit.wait(1)
+    late = kit.peer(upgrade=False)
+    assert b"\r\nRetry-After: 5\r\n" in late.http  # 2.7 and 3, a second later
+
+
+def test_a_time_that_was_said_for_all_is_told_to_all() -> None:
+    kit = Kit()
+    peers = [kit.user(n) for n in range(1, 4)]
+    kit.do(Shutdown(retry_after=7.0))
+    assert waits(peers) == [7.0] * 3
+
+
+def test_who_is_not_read_for_its_rate_goes_down_with_the_others() -> None:
+    kit = Kit(messages_per_second=1, message_burst=6)
+    one = kit.user(1)
+    one.chat(1, 2, "m1")
+    one.chat(2, 2, "m2")
+    assert one.paused
+    kit.do(Shutdown())
+    assert one.code == 1012 and not one.paused and len(one.answers) == 2
+    one.say_close()
+    assert drained(kit) == 1 and not kit.waits

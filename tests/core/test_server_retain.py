@@ -8,6 +8,7 @@ from core.server_kit import Kit
 from im_proto.server import actions as act
 from im_proto.server.inputs import Retained, Shutdown
 from im_proto.server.retain import FIRST, SOON
+from im_proto.server.retention import devices_that_go
 
 
 def asked(kit: Kit) -> list[act.StoreRetain]:
@@ -150,3 +151,94 @@ def test_going_down_ends_it(drains: bool) -> None:
     kit.do(Shutdown())
     kit.wait(50)
     assert asked(kit) == []
+
+
+# ---------------------------------------------------------------- devices
+
+
+def devices(kit: Kit) -> list[str]:
+    return sorted(device for _, device in kit.store.logged_in_at)
+
+
+def test_the_store_is_told_which_devices_are_too_old_and_which_are_here() -> None:
+    kit = Kit(retention_interval=10.0, retention_age=1000.0, dedupe_seconds=100.0)
+    kit.user(1)
+    kit.user(1, "web").lose()
+    kit.plain(2)
+    kit.wait(10)
+    assert asked(kit)[0].devices_before == 1_700_000_010_000 - 1000_000
+    assert asked(kit)[0].present == {(1, "phone")}
+    # as long as its messages may be repeated, a device is known
+    short = Kit(retention_interval=10.0, retention_age=10.0, dedupe_seconds=1000.0)
+    short.wait(10)
+    assert asked(short)[0].devices_before == 1_700_000_010_000 - 1000_000
+    forever = Kit(retention_interval=10.0, retention_age=None)
+    forever.wait(10)
+    assert asked(forever)[0].devices_before is None
+
+
+def test_a_device_that_stayed_away_is_a_new_one_and_gets_what_is_held() -> None:
+    kit = Kit(retention_interval=10.0, retention_age=100.0, dedupe_seconds=100.0)
+    one, two = kit.user(1), kit.user(2)
+    one.chat(1, 2, "long ago")
+    two.ack(1)
+    two.lose()
+    kit.wait(95)
+    one.chat(2, 2, "new")
+    assert devices(kit) == ["phone", "phone"]
+    kit.wait(20)
+    assert devices(kit) == ["phone"]  # of 1, which is here
+    again = kit.user(2)
+    assert [push["content"] for push in again.pushes] == ["new"]
+    assert again.of("AUTH_RESPONSE")[0]["data"]["lastMsgId"] == 0
+
+
+def test_a_device_that_was_here_all_the_time_is_known_when_it_comes_back() -> None:
+    """Though its last log-in is too old: what it has acknowledged is still held, or there is
+    nothing that it could get again."""
+    kit = Kit(retention_interval=10.0, retention_age=100.0, dedupe_seconds=100.0)
+    one, two = kit.user(1), kit.user(2)
+    for n in range(50):
+        kit.wait(10)
+        one.send("HEARTBEAT_REQUEST")
+        two.send("HEARTBEAT_REQUEST")
+        one.chat(n + 1, 2, f"m{n + 1}")
+        two.ack(n + 1)
+    two.lose()
+    kit.wait(15)
+    again = kit.user(2)
+    assert again.of("AUTH_RESPONSE")[0]["code"] == 0 and again.pushes == []
+
+
+def test_a_user_has_so_many_devices_and_those_that_are_here_stay() -> None:
+    kit = Kit(devices_per_user=3)
+    kit.user(1, "here")
+    for n in range(6):
+        kit.wait(1)
+        kit.user(1, f"d{n}").lose()
+        kit.user(2, f"other{n % 2}").lose()
+    assert devices(kit) == ["d4", "d5", "here", "other0", "other1"]
+    kit.user(1, "d4")  # is known, so nobody goes
+    assert devices(kit) == ["d4", "d5", "here", "other0", "other1"]
+    kit.user(1, "new").lose()
+    assert devices(kit) == ["d4", "here", "new", "other0", "other1"]
+
+
+def test_one_that_is_just_logging_in_stays() -> None:
+    kit = Kit(devices_per_user=1)
+    kit.holding = True
+    first, second = kit.user(1, "first"), kit.user(1, "second")
+    kit.release()
+    assert devices(kit) == ["first", "second"]
+    first.chat(1, 1, "hello")
+    assert first.answers and second.close is None
+
+
+def test_which_devices_go() -> None:
+    known = [("a", 5), ("b", 3), ("c", 3), ("d", 9)]
+    assert devices_that_go(known, None, ()) == []
+    assert devices_that_go(known, 5, ()) == []
+    assert devices_that_go(known, 4, ()) == ["b"]
+    assert devices_that_go(known, 1, ()) == ["b", "c", "a", "d"]
+    assert devices_that_go(known, 3, {"b"}) == ["c", "a"]
+    assert devices_that_go(known, 1, {"a", "b", "c", "d"}) == []

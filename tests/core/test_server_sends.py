@@ -327,7 +327,7 @@ def test_a_failed_login_or_read_closes_1013_and_only_its_own_connection() -> Non
     kit.holding = True
     one = kit.user(1)
     kit.fail()
-    assert one.code == 1013 and one.messages == []
+    assert one.code == 1013 and one.kinds == ["KICK"]
     kit.release()
     kit.holding = True
     two.chat(1, 2, "to myself")

@@ -360,7 +360,8 @@ def test_a_kick_reaches_who_is_just_logging_in() -> None:
     assert one.code == 4001
     kit.do(KickAsked(user=1, device="phone"))  # once is enough
     kit.release()
-    assert one.messages == [] and other.of("AUTH_RESPONSE")[0]["code"] == 0
+    assert one.messages == [("KICK", {"reason": "kicked", "reconnect": False})]
+    assert other.of("AUTH_RESPONSE")[0]["code"] == 0
     assert kit.gateway.online() == {1: 1}
 
 

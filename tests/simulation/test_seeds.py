@@ -6,8 +6,10 @@ from collections import Counter
 
 import pytest
 
+from im_proto.server import talk
+from im_proto.server.desk import Desk
 from im_proto.testing import FAULTS, simulate
-from im_proto.testing.sim.simulation import chosen
+from im_proto.testing.sim.simulation import _Life, chosen
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -63,3 +65,33 @@ def test_a_failure_is_an_outcome_and_not_an_exception(monkeypatch: pytest.Monkey
     assert outcome.failure is not None
     assert "RuntimeError: the simulated disk is on fire (" in outcome.failure
     assert outcome.tail
+
+
+def test_lives_under_small_limits_meet_them_and_keep_every_promise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    met: Counter[str] = Counter()
+    tell = Desk.tell
+
+    def telling(desk: Desk, connection: int, what: talk.FromHub) -> None:
+        if isinstance(what, talk.Pause) and what.paused:
+            met[what.why.name] += 1
+        elif isinstance(what, talk.End):
+            met[f"{what.code}: {what.reason}"] += 1
+        tell(desk, connection, what)
+
+    monkeypatch.setattr(Desk, "tell", telling)
+    small = {
+        "messages_per_second": 5.0,
+        "message_burst": 20,
+        "admissions": 1,
+        "admission_window": 1.0,
+        "connections_per_user": 2,
+    }
+    choose = _Life._server
+    monkeypatch.setattr(_Life, "_server", lambda life: choose(life).model_copy(update=small))
+    for seed in range(4):
+        outcome = simulate(seed, minutes=1)
+        assert outcome.failure is None, f"seed {seed}: {outcome.failure}"
+    assert met["USER_RATE"] and met["1013: too many log in at once"]
+    assert met["4009: too much at once"]

@@ -70,7 +70,11 @@ def answered_with_a_retryable_code(p: Patch) -> None:
 
 
 def written_in_another_order(p: Patch) -> None:
-    wrap(p, Commits, "submit", lambda _, self, *a: self._queue.rotate(1))
+    def turn(_: A, self: A, *a: A) -> None:
+        for queue in self._line._queues.values():
+            queue.rotate(1)
+
+    wrap(p, Commits, "submit", turn)
 
 
 def two_commits_at_once(p: Patch) -> None:
@@ -106,9 +110,9 @@ def a_push_is_left_out(p: Patch) -> None:
 def a_connection_goes_on_after_a_conflict(p: Patch) -> None:
     original = Hub._end_senders
 
-    def end_senders(self: A, connections: A, end: A) -> None:
-        if "msgId" not in end.reason:
-            original(self, connections, end)
+    def end_senders(self: A, connections: A, why: str, **more: A) -> None:
+        if "msgId" not in why:
+            original(self, connections, why, **more)
 
     p.setattr(Hub, "_end_senders", end_senders)
 

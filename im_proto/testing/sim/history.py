@@ -79,7 +79,12 @@ def _words(what: object) -> str:
     if isinstance(what, str):
         return what
     if is_dataclass(what):
-        parts = [f"{f.name}={_value(getattr(what, f.name))}" for f in fields(what)]
+        parts = [
+            # what shows in no repr is a token; of bytes there is no more than a sum to see
+            f"{f.name}={_value(value) if f.repr or isinstance(value, bytes) else '…'}"
+            for f in fields(what)
+            for value in [getattr(what, f.name)]
+        ]
         return " ".join((type(what).__name__, *parts))
     return _value(what)
 

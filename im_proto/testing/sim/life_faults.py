@@ -218,7 +218,9 @@ def login_elsewhere(chaos: Chaos) -> bool:
     if client.engine is None or not client.config.extensions:
         return False
     user, device = client.config.user_id, client.engine.device_id
-    chaos.world.server.store.login(StoreLogin(request=0, user=user, device=device, resume_seq=None))
+    server = chaos.world.server
+    at = int(server.machine.wall(chaos.world.now) * 1000)
+    server.store.login(StoreLogin(request=0, user=user, device=device, resume_seq=None, at=at))
     return True
 
 

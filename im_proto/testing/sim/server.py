@@ -87,6 +87,7 @@ class ServerNode(Node[inp.Input]):
             wall=wall,
             authorizes=self.has_site,
             tells=self.has_site,
+            revoked=self.store.revoked,
             strict=True,
         )
         self.world.note(self, "=", "started")
@@ -350,6 +351,7 @@ _CARRY_OUT: Final[dict[type, Callable[[ServerNode, Any], None]]] = {
     act.StorePeers: ServerNode._store,
     act.StoreSeen: ServerNode._store,
     act.StoreRetain: ServerNode._store,
+    act.StoreRevoke: ServerNode._store,
     act.Authorize: ServerNode._authorize,
     act.MessageStored: ServerNode._tell_site,
     act.Answered: ServerNode._answer_site,

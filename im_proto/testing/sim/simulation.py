@@ -155,6 +155,14 @@ class _Life:
             retention_count=choice((None, 50)),
             retention_interval=choice((5.0, 600.0)),
             offline_after=choice((1.0, 30.0)),
+            messages_per_second=choice((20.0, 100.0)),
+            message_burst=choice((40, 1000)),
+            envelopes_per_second=choice((40.0, 500.0)),
+            envelope_burst=choice((80, 2000)),
+            admissions=choice((1, 3, 50)),
+            admission_window=choice((0.1, 1.0)),
+            blocked_bytes=choice((1024, 65_536)),
+            connections_per_user=choice((2, 32)),
         )
 
     def _settler(self, number: int) -> None:

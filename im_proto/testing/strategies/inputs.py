@@ -274,10 +274,12 @@ _talks: Final = st.one_of(
         data=st.none() | ids,
         text=_words,
     ),
-    _of(talk.Pause, paused=st.booleans()),
+    _of(talk.Pause, why=st.sampled_from(talk.Why), paused=st.booleans()),
+    _of(talk.Welcome),
+    _of(talk.Admitted),
     _of(
         talk.End,
-        code=st.sampled_from([1008, 1012, 1013, 4004, 4008]),
+        code=st.sampled_from([1008, 1012, 1013, 4004, 4008, 4009]),
         reason=_words,
         reconnect=st.booleans(),
         retry_after=_seconds,
@@ -285,9 +287,15 @@ _talks: Final = st.one_of(
     _of(talk.Drain),
 )
 
+_hosts: Final = st.sampled_from([None, "server", "Server:80", "[::1]:8080", "other"])
+_origins: Final = st.sampled_from(
+    [None, "null", "http://server", "https://SERVER", "https://shop.example", "a b"]
+)
+_addresses: Final = st.sampled_from(["192.0.2.1", "10.0.0.1", "2001:db8::1", "::ffff:192.0.2.1"])
+
 #: Everything that can happen to a `Gateway` or a `ServerEngine`, by class.
 SERVER_INPUTS: Final[Mapping[type, st.SearchStrategy[Any]]] = {
-    si.ConnectionMade: _of(si.ConnectionMade, connection=_small, peer=_words),
+    si.ConnectionMade: _of(si.ConnectionMade, connection=_small, peer=_addresses | _words),
     si.BytesReceived: _of(si.BytesReceived, connection=_small, data=_to_server),
     si.ConnectionLost: _of(si.ConnectionLost, connection=_small, reason=_words),
     si.WriteBlocked: _of(si.WriteBlocked, connection=_small),
@@ -344,6 +352,7 @@ SERVER_INPUTS: Final[Mapping[type, st.SearchStrategy[Any]]] = {
         oldest=st.lists(st.tuples(_users, _seqs), max_size=2).map(tuple),
         more=st.booleans(),
     ),
+    si.RevocationStored: _of(si.RevocationStored, request=_requests),
     si.StoreFailed: _of(si.StoreFailed, request=_requests, reason=_words),
     si.Authorized: _of(
         si.Authorized, request=_requests, allowed=st.sampled_from([True, False, None])
@@ -377,13 +386,20 @@ SERVER_INPUTS: Final[Mapping[type, st.SearchStrategy[Any]]] = {
         reconnect=st.booleans(),
         retry_after=_seconds,
     ),
+    si.RevokeAsked: _of(si.RevokeAsked, request=_small, user=_users, reason=_words),
     si.TimePassed: _of(si.TimePassed),
     si.WallClock: _of(si.WallClock, wall=_wall),
     si.Shutdown: _of(si.Shutdown, reason=_words, retry_after=_seconds),
     si.UpgradeAsked: _of(
-        si.UpgradeAsked, connection=_small, target=st.sampled_from(["/ws", "/ws?a=1", "/", "/no"])
+        si.UpgradeAsked,
+        connection=_small,
+        target=st.sampled_from(["/ws", "/ws?a=1", "/", "/no"]),
+        host=_hosts,
+        origin=_origins,
+        forwarded=st.lists(_addresses | _words, max_size=3).map(tuple),
     ),
     si.TextReceived: _of(si.TextReceived, connection=_small, text=_texts("server")),
+    si.BinaryReceived: _of(si.BinaryReceived, connection=_small),
     si.ControlReceived: _of(
         si.ControlReceived,
         connection=_small,
@@ -415,6 +431,7 @@ def server_engine_inputs() -> st.SearchStrategy[si.BytesReceived | si.CoreInput]
     made_inside = {
         si.UpgradeAsked,
         si.TextReceived,
+        si.BinaryReceived,
         si.ControlReceived,
         si.PartialChanged,
         si.PeerClosed,

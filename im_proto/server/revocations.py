@@ -1,0 +1,67 @@
+"""Whose tokens are good no longer: all that were made before a moment, of one user each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..wire import UserId, codes, user_id
+from .actions import Answered, StoreRevoke
+from .desk import Desk
+from .inputs import RevokeAsked
+
+#: What whoever comes with such a token is told.
+REASON = "the token was revoked"
+
+
+class Revocations:
+    """See the module.
+
+    It counts from the moment that it is asked for. Answered it is when it is on disk; if the store
+    fails it counts all the same, until the server starts again.
+
+    Args:
+        desk: of the hub.
+        known: those of the store, in milliseconds since 1970.
+    """
+
+    def __init__(self, desk: Desk, known: Mapping[UserId, int]) -> None:
+        self._desk = desk
+        self._before = dict(known)
+        #: by our request: what the site asked, when, and how many connections were ended
+        self._asked: dict[int, tuple[int, int, int]] = {}
+
+    @property
+    def idle(self) -> bool:
+        """Nobody waits for an answer."""
+        return not self._asked
+
+    def revoked(self, user: UserId, issued_at: int | None) -> bool:
+        """Is a token of a user, made at that time, good no longer?"""
+        try:
+            before = self._before.get(user_id(user))
+        except ValueError:  # nobody's, which others say
+            return False
+        return before is not None and (issued_at is None or issued_at < before)
+
+    def revoke(self, asked: RevokeAsked, user: UserId, ended: int) -> None:
+        """Revoke what was made by now; `ended` connections are told."""
+        # Those of this millisecond too, and never fewer than before: the clock may have gone back.
+        before = max(self._desk.wall_ms + 1, self._before.get(user, 0))
+        self._before[user] = before
+        request = self._desk.request()
+        self._asked[request] = (asked.request, before, ended)
+        self._desk.do(StoreRevoke(request=request, user=user, before=before))
+
+    def stored(self, request: int) -> None:
+        """It is on disk."""
+        asked = self._asked.pop(request, None)
+        if asked is not None:
+            site, before, ended = asked
+            data = {"before": before, "ended": ended}
+            self._desk.do(Answered(request=site, code=codes.OK, data=data, text=""))
+
+    def failed(self, request: int) -> int | None:
+        """The store could not keep it: what the site is to be told so of; None: it wasn't asked
+        this."""
+        asked = self._asked.pop(request, None)
+        return None if asked is None else asked[0]
