@@ -16,6 +16,17 @@ from typing import Any
 from im_runtime import call
 
 
+class _Answer:
+    """What a function has returned, or raised. It may be a token, and asyncio's debug mode logs the
+    results of futures and the arguments of calls: this has no repr that says more."""
+
+    __slots__ = ("failed", "result")
+
+    def __init__(self, result: object, failed: Exception | None) -> None:
+        self.result = result
+        self.failed = failed
+
+
 class Worker:
     """One daemon thread that calls functions in order."""
 
@@ -27,7 +38,7 @@ class Worker:
     async def call(self, function: Callable[..., Any], *args: object) -> Any:
         """Call it there and wait for what it returns. Cancelling this doesn't end the function."""
         loop = asyncio.get_running_loop()
-        done: asyncio.Future[Any] = loop.create_future()
+        done: asyncio.Future[_Answer] = loop.create_future()
         context = contextvars.copy_context()
 
         def work() -> None:
@@ -40,10 +51,13 @@ class Worker:
                 failed = RuntimeError(f"the function raised {type(exc).__name__}")
                 failed.__cause__ = exc
             with suppress(RuntimeError):  # the loop is closed: nobody waits
-                loop.call_soon_threadsafe(_settle, done, result, failed)
+                loop.call_soon_threadsafe(_settle, done, _Answer(result, failed))
 
         self._work.put(work)
-        return await done
+        answer = await done
+        if answer.failed is not None:
+            raise answer.failed
+        return answer.result
 
     def close(self, *, wait: bool) -> None:
         """Let the thread end behind its work; `wait`: it has none, so it ends at once."""
@@ -69,10 +83,6 @@ async def in_thread(name: str, function: Callable[..., Any], *args: object) -> A
         worker.close(wait=not given_up)
 
 
-def _settle(done: asyncio.Future[Any], result: object, failed: Exception | None) -> None:
-    if done.done():
-        return
-    if failed is None:
-        done.set_result(result)
-    else:
-        done.set_exception(failed)
+def _settle(done: asyncio.Future[_Answer], answer: _Answer) -> None:
+    if not done.done():
+        done.set_result(answer)

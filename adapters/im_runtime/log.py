@@ -5,8 +5,9 @@
 `!` is logged as a warning, `=` of a state as info, the rest as debug. The asyncio client's logger
 is "im_asyncio", the threads client's "im_threads". Lines hold sizes, ids and reasons; never tokens,
 headers, or a proxy's password. The text of messages is in them only where the application asks for
-it (`log_content=True`, or IM_LOG_CONTENT=1 in the environment), clipped, and escaped so that no
-peer can forge a line. The traceback of a callback that raised is logged as it is.
+it (`log_content=True`, or IM_LOG_CONTENT=1 in the environment), clipped. Whatever a peer says, each
+is one line of printable characters and of bounded length: no peer can forge another. The traceback
+of a callback that raised is logged as it is.
 
 IM_LOG=debug, info or warning in the environment prints the log to stderr; see `environment.py`.
 """
@@ -20,7 +21,7 @@ from typing import Any, Final
 from im_proto.client import actions as ac
 from im_proto.client import events as ev
 from im_proto.client import inputs as inp
-from im_proto.errors import IMError
+from im_proto.errors import IMError, printable
 
 #: The loggers of the clients.
 LOGGERS: Final = ("im_asyncio", "im_threads")
@@ -30,6 +31,8 @@ for _name in LOGGERS:  # a library is silent unless its application wants to hea
 _DEBUG: Final = logging.DEBUG
 #: More characters of a message than these are not logged.
 _CLIP: Final = 200
+#: No line is longer.
+_LONGEST: Final = 1000
 _Row = tuple[int, Callable[[Any], str]]
 
 
@@ -68,7 +71,7 @@ def line(item: inp.Input | ac.Action, *, content: bool = False) -> str:
     if content and isinstance(subject, inp.Send | ev.MessageReceived):
         shown = subject.content[:_CLIP]
         text += f": {shown!r}{'…' if shown != subject.content else ''}"
-    return text
+    return printable(text, _LONGEST)
 
 
 def _error(error: IMError | None) -> str:

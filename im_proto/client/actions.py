@@ -51,10 +51,13 @@ class ResumeReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendBytes:
-    """Write these bytes, after those before them. Of ClientEngine only."""
+    """Write these bytes, after those before them. Of ClientEngine only.
+
+    Tokens, headers and a proxy's password are among them, so they show in no repr.
+    """
 
     transport: int
-    data: bytes
+    data: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,10 +151,10 @@ class StartLink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendText:
-    """Send one text message."""
+    """Send one text message. A token may be in it, so it shows in no repr."""
 
     transport: int
-    text: str
+    text: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,14 +26,12 @@ from ..wire import (
     Kick,
     Malformed,
     MessageStatusResponse,
-    Outcome,
     ReadSync,
     ReceiptPush,
     SessionResponse,
     SyncResponse,
     Unknown,
     UserId,
-    outcome,
 )
 from ..wire.codes import SESSION_CLOSED
 from . import actions as act
@@ -229,9 +227,11 @@ class ClientCore(Welcome):
         if isinstance(message, _PUSHES):
             self._in_trouble(self.receiving.pushed(message))
         elif isinstance(message, _ANSWERS):
-            if outcome(message.code) is Outcome.SUCCESS:
+            accepted = self.fx.counters.accepted
+            trouble = self.sending.answered(message)
+            if self.fx.counters.accepted > accepted:  # and not of something that we never sent
                 self.login.message_accepted()
-            self._in_trouble(self.sending.answered(message))
+            self._in_trouble(trouble)
             if isinstance(message, ChatSendResponse) and message.code == SESSION_CLOSED:
                 self.sessions.cache.send_refused(message.session_id)
         elif isinstance(message, HeartbeatResponse):
@@ -250,6 +250,7 @@ class ClientCore(Welcome):
             self.refresh.expiring(message.expires_in)
         elif isinstance(message, Kick):
             self._kick, self._kicked_at = message, self.fx.now
+            self.login.excused()  # no strict server has this word
         elif isinstance(message, Malformed):
             self._violated(f"{message.kind or 'an envelope'}: {message.reason}")
         else:
@@ -280,7 +281,8 @@ class ClientCore(Welcome):
         self.sending.pump()
         if self.login.state == "authenticated":
             self.life.pump(blocked=self.sending.blocked)
-            self.receiving.acknowledge()
+            if not self.sending.blocked:  # the last ack says it all, when the peer reads again
+                self.receiving.acknowledge()
             self._pace_reading()
             self._flush()
             self._offer_token()

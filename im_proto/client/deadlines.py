@@ -50,7 +50,8 @@ class Deadlines(Lifecycle):
         elif timer is Timer.ACK:
             self._in_trouble(self.sending.ack_overdue(self.liveness.timeout, late=late))
         elif timer is Timer.ACK_OUT:
-            self.receiving.acknowledge(at_once=True)
+            if not self.sending.blocked:  # else when it reads
+                self.receiving.acknowledge(at_once=True)
         elif timer is Timer.TYPING:
             self.life.typing_due()
         elif timer is Timer.STATUS:

@@ -22,6 +22,7 @@ class Trouble(StrEnum):
     UNANSWERED = "the server stopped answering messages"
     SERVER_FAILED = "the server failed on a message"
     NO_REFRESH = "the server did not answer a new token"
+    FLOOD = "the server sends far more than it may before it is acknowledged"
     HOLE = "the server left out messages, and did not bring them when asked"
 
 

@@ -65,6 +65,8 @@ class ClientEngine:
         self._framing: Framing | None = None
         #: what is half here; see Framing.pending
         self._pending = 0
+        #: the newest Ping that came while the transport took no more
+        self._owed: bytes | None = None
         #: the way through the proxy, until the transport is the server's
         self._tunnel: Tunnel | None = None
 
@@ -82,6 +84,8 @@ class ClientEngine:
             return self._receive(event, now)
         if isinstance(event, inp.TlsStarted):
             return []  # of a tunnel that is gone
+        if isinstance(event, inp.WriteReady):
+            return self._late_pong(event) + self._carry_out(self.core.step(event, now))
         return self._carry_out(self.core.step(event, now))
 
     def next_deadline(self) -> float | None:
@@ -203,10 +207,7 @@ class ClientEngine:
         if isinstance(frame, TextFrame):
             event = inp.TextReceived(transport=transport, text=frame.text)
         elif isinstance(frame, PingFrame | PongFrame):
-            reply: list[act.Action] = []
-            if isinstance(frame, PingFrame) and self._framing and self._framing.open:
-                data = self._framing.send_pong(frame.payload)
-                reply.append(act.SendBytes(transport=transport, data=data))
+            reply = self._pong(frame, transport) if isinstance(frame, PingFrame) else []
             event = inp.ControlReceived(transport=transport)
             return reply + self._carry_out(self.core.step(event, now))
         elif isinstance(frame, HandshakeAccepted):
@@ -225,6 +226,24 @@ class ClientEngine:
         else:
             raise AssertionError(f"a client's framing gave {type(frame).__name__}")
         return self._carry_out(self.core.step(event, now))
+
+    def _pong(self, ping: PingFrame, transport: int) -> list[act.Action]:
+        """Answer it. A peer that pings and does not read gets the newest alone, when it reads."""
+        if self._framing is None or not self._framing.open:
+            return []
+        if self.core.sending.blocked:
+            self._owed = ping.payload
+            return []
+        data = self._framing.send_pong(ping.payload)
+        return [act.SendBytes(transport=transport, data=data)]
+
+    def _late_pong(self, ready: inp.WriteReady) -> list[act.Action]:
+        if ready.transport != self.core.transport:
+            return []
+        owed, self._owed = self._owed, None
+        if owed is None or self._framing is None or not self._framing.open:
+            return []
+        return [act.SendBytes(transport=ready.transport, data=self._framing.send_pong(owed))]
 
     def _carry_out(self, actions: Sequence[act.CoreAction]) -> list[act.Action]:
         """Turn what is meant for the framing into bytes."""
@@ -265,7 +284,7 @@ class ClientEngine:
 
     def _start(self) -> bytes:
         config = self.core.config
-        self._pending = 0
+        self._pending, self._owed = 0, None
         self._framing = Framing.client(
             host=config.host_header,
             target=config.target,

@@ -292,6 +292,11 @@ class Inbox:
     # ------------------------------------------------------------ how far it is handled
 
     @property
+    def backlog(self) -> int:
+        """Pushes that are not handled, or that the cursor has not passed yet."""
+        return len(self._unhandled)
+
+    @property
     def unsettled(self) -> bool:
         """Is there something that the cursor waits for?"""
         return bool(self._unhandled)

@@ -247,6 +247,17 @@ class Login:
         self.plain = self.plain or strict
         return strict
 
+    def other_user(self, response: AuthResponse) -> IMError | None:
+        """The server takes us for somebody else: whatever followed would be of another user."""
+        told = response.data.user_id if response.data is not None else None
+        if outcome(response.code) is not Outcome.SUCCESS or told in (None, self._config.user_id):
+            return None
+        return IMError(
+            IMErrorCode.AUTH_FAILED,
+            f"the token is of user {told!r}, and user_id is {self._config.user_id!r}: the server "
+            "logged in another user than the one who was asked for",
+        )
+
     def judge(self, response: AuthResponse) -> Judgement:
         """What an answer comes down to."""
         kind = outcome(response.code)

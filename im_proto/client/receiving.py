@@ -91,6 +91,8 @@ class Receiving:
         self._limit = limit
         hard = max(limit * HARD_FACTOR, HARD_LIMIT)
         self._most = limit if config.when_full == "drop_oldest" else hard
+        #: pushes of any kind that may wait: to be handled, to be shown, or for those before them
+        self._most_open = 2 * hard
 
     def online(self, data: AuthData, *, numbered: bool) -> bool:
         """Logged in; `numbered`: the server granted `seq`. Did it resume where we were?"""
@@ -101,7 +103,11 @@ class Receiving:
         if data.resume == "reset":
             self._reset(data.epoch, data.oldest or 1)
             return False
+        another = self.inbox.epoch not in (None, data.epoch)
         self.inbox.logged_in(data.epoch, data.seq)
+        if another:  # a reset, whatever the server calls it
+            self._show(ev.MessagesMayBeMissing(oldest=(data.seq or 0) + 1))
+            return False
         if data.resume == "recovered":
             self._fx.counters.resumed += 1
             return True
@@ -116,6 +122,8 @@ class Receiving:
 
     def pushed(self, push: Push) -> Trouble | None:
         """A push came in; one without a number is no less welcome."""
+        if self.inbox.backlog >= self._most_open:
+            return Trouble.FLOOD
         pair, own = self._pair(push), self._own_copy(push)
         said = (pair, push.content) if isinstance(push, ChatRedirectToUser) and not own else None
         seen = self.inbox.look_at(push.seq, said, numbered=self._numbered)

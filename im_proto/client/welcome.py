@@ -5,12 +5,20 @@ The part of `ClientCore` in which a link becomes a log-in: state first, effect a
 
 from __future__ import annotations
 
-from ..wire import AuthRequest, AuthResponse, ServerLimits
+from typing import Final
+
+from ..errors import IMError
+from ..wire import AuthData, AuthRequest, AuthResponse, ServerLimits
+from ..wire.types import MAX_SAFE_INTEGER
 from . import events as ev
 from . import inputs as inp
 from .deadlines import Deadlines
 from .login import CAPABILITIES, Answer
 from .timers import Timer
+
+#: A device's lastMsgId above this is no time (in microseconds it is the year 2112). The client
+#: draws on from there, and would soon have no number that JavaScript keeps exact, or none at all.
+LAST_PLAUSIBLE_ID: Final = MAX_SAFE_INTEGER // 2
 
 
 class Welcome(Deadlines):
@@ -30,11 +38,15 @@ class Welcome(Deadlines):
         self.reason = "connected, logging in"
 
     def _on_auth_response(self, response: AuthResponse) -> None:
+        if self.refresh.out is None and self.login.state != "authenticating":
+            self._violated("AUTH_RESPONSE without a log-in")
+            return
+        stranger = self.login.other_user(response)
+        if stranger is not None:
+            self._refused(stranger)
+            return
         if self.refresh.out is not None:
             self.refresh.answered(response)
-            return
-        if self.login.state != "authenticating":
-            self._violated("AUTH_RESPONSE without a log-in")
             return
         self.timers.cancel(Timer.AUTH)
         self.login.excused()
@@ -43,15 +55,22 @@ class Welcome(Deadlines):
         if error is None:
             self._welcome(response)
             return
+        if judgement.answer is Answer.REFUSED:
+            self._refused(error, "the server refused the log-in")
+            return
         self.fx.notify(ev.AuthFailed(error=error))
         self._end_link(1000, "")
-        if judgement.answer is Answer.REFUSED:
-            self.login.to("login_refused")
-            self._halt(error, "the server refused the log-in")
-        else:
-            if judgement.answer is Answer.NEW_TOKEN:
-                self.login.to("token_rejected")
-            self._come_back(error, error.text)
+        if judgement.answer is Answer.NEW_TOKEN:
+            self.login.to("token_rejected")
+        self._come_back(error, error.text)
+
+    def _refused(self, error: IMError, reason: str | None = None) -> None:
+        """This log-in can't be, and trying again won't help."""
+        self.login.excused()
+        self.fx.notify(ev.AuthFailed(error=error))
+        self._end_link(1000, "")
+        self.login.to("login_refused")
+        self._halt(error, reason or error.text)
 
     def _welcome(self, response: AuthResponse) -> None:
         fx, login, now = self.fx, self.login, self.fx.now
@@ -74,7 +93,7 @@ class Welcome(Deadlines):
         self.sending.online(
             idempotent=idempotent,
             status="status" in self.capabilities,
-            last_id=(data.last_msg_id or 0) if data else 0,
+            last_id=self._last_id(data),
             limits=data.limits if data else None,
         )
         fx.notify(
@@ -95,6 +114,14 @@ class Welcome(Deadlines):
             fx.notify(ev.Reconnected(resumed=resumed))
         self._was_authenticated = True
         self._tell_guarantee(idempotent)
+
+    def _last_id(self, data: AuthData | None) -> int:
+        """The highest msgId that the server knows of this device; 0: none, or none that can be."""
+        last_id = (data.last_msg_id or 0) if data else 0
+        if last_id <= LAST_PLAUSIBLE_ID:
+            return last_id
+        self._violated("lastMsgId is too far ahead to be one of this device; it is ignored")
+        return 0
 
     def _tell_guarantee(self, idempotent: bool) -> None:
         if idempotent:
