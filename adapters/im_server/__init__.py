@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .answers import RefusedError
 from .app import IMServer, Sent
+from .keys import TokenKey
 from .signing import SIGNATURE_HEADER, SignatureError, verify_webhook
 from .store import Store, StoreError
 from .stored import StoredMessage
@@ -36,6 +37,7 @@ __all__ = [
     "Store",
     "StoreError",
     "StoredMessage",
+    "TokenKey",
     "TokenRefusedError",
     "Webhook",
     "make_token",

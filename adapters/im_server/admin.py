@@ -45,7 +45,7 @@ async def _mailbox(runner: Runner, params: _Params) -> Any:
 
 async def _sessions(runner: Runner, params: _Params) -> Any:
     user = _user(params)
-    answered = await call(runner, user, SessionOp.GET_CURRENT, {"userId": user})
+    answered = await call(runner, user, SessionOp.GET_CURRENT, {"userId": user}, trusted=True)
     if answered.code != codes.OK:
         raise RefusedError(answered.code, answered.text)
     return answered.data
@@ -66,12 +66,20 @@ async def _kick(runner: Runner, params: _Params) -> Any:
     return {"kicked": kicked}
 
 
+async def _revoke(runner: Runner, params: _Params) -> Any:
+    answered = await runner.revoke(_user(params))
+    if answered.code != codes.OK:
+        raise RefusedError(answered.code, answered.text)
+    return answered.data
+
+
 #: method, path, what it does
 _WORKS: Final[tuple[tuple[str, str, _Work], ...]] = (
     ("GET", "/im/admin/online", _online),
     ("GET", "/im/admin/mailbox", _mailbox),
     ("GET", "/im/admin/sessions", _sessions),
     ("POST", "/im/admin/kick", _kick),
+    ("POST", "/im/admin/revoke", _revoke),
 )
 
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
 from typing import Any, Final
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from im_proto.wire import codes
 from im_proto.wire.types import MAX_SAFE_INTEGER
 
 #: Bytes of a request's body.
 MAX_BODY: Final = 16_384
+#: Of every answer: nobody keeps it, and no browser takes it for something else than JSON.
+_HEADERS: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 
 class RefusedError(Exception):
@@ -64,7 +69,10 @@ async def read_params(request: Request) -> dict[str, Any]:
 
 def answer(code: int, data: Any, message: str, status: int = 200) -> Response:
     """An answer of section 3."""
-    return to_json({"code": code, "data": safe(data), "message": message}, status)
+    headers = None
+    if code == codes.TOO_MANY and data is not None:  # whole seconds (RFC 9110 section 10.2.3)
+        status, headers = 429, {"retry-after": str(math.ceil(data["retryAfter"]))}
+    return to_json({"code": code, "data": safe(data), "message": message}, status, headers)
 
 
 def safe(data: Any) -> Any:
@@ -78,12 +86,12 @@ def safe(data: Any) -> Any:
     return data
 
 
-def to_json(content: Any, status: int = 200) -> Response:
-    """An answer as JSON."""
+def to_json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """An answer as JSON, with these headers besides."""
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     return Response(
         text.encode(),
         status,
-        headers={"cache-control": "no-store"},
+        headers={**_HEADERS, **(headers or {})},
         media_type="application/json",
     )

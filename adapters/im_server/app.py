@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import os
 import signal
 import socket
+import ssl
 import threading
 from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,12 +25,14 @@ from im_proto.wire import UserId, check_content, codes, user_id
 from . import admin, http
 from .answers import RefusedError
 from .asgi import DEAD_AFTER, WebSocketApp
+from .guarded import GuardedHTTP
 from .runner import Runner
 from .site import AuthorizeSend, OnMessage, Site
 from .store import Durability, Store
+from .tls import TLSDoor, server_context
 from .tokens import Authenticate
 from .webhooks import Webhook, Webhooks
-from .websocket import STATE_KEY, GuardedHTTP, IMProtocol
+from .websocket import STATE_KEY, IMProtocol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,7 +206,7 @@ class IMServer:
             device: None: all devices.
             reason: is told to the client.
             reconnect: may the client come back by itself? It may log in anyway while its token is
-                good: to keep somebody out, refuse the token.
+                good: to keep somebody out, `revoke`.
             retry_after: seconds after which it may.
 
         Returns:
@@ -220,6 +225,29 @@ class IMServer:
             )
         )
 
+    async def revoke(self, user: UserId) -> int:
+        """Refuse all tokens of a user that were made by now, and end the connections; returns when
+        it is on disk.
+
+        Tokens that are made later are good; a client that has a function for its token gets one
+        and goes on. A token that does not say when it was made (`Identity.issued_at`, `iat`) is
+        refused for ever.
+
+        Returns:
+            How many connections were ended.
+
+        Raises:
+            RefusedError: it is not on disk: until the server starts again it holds all the same.
+                Try again.
+            ValueError: the user id is none.
+            RuntimeError: called from another event loop, or the server isn't started.
+        """
+        answered = await self.runner.revoke(user_id(user))
+        if answered.code != codes.OK:
+            raise RefusedError(answered.code, answered.text)
+        data: Mapping[str, Any] = answered.data
+        return int(data["ended"])
+
     @overload
     def online(self) -> dict[UserId, int]: ...
     @overload
@@ -237,6 +265,9 @@ class IMServer:
         *,
         host: str = "127.0.0.1",
         port: int = 8080,
+        tls_certificate: str | os.PathLike[str] | None = None,
+        tls_key: str | os.PathLike[str] | None = None,
+        tls_key_password: str | None = None,
         ready: Callable[[str], None] = lambda url: None,
     ) -> None:
         """Serve until SIGTERM or SIGINT, then go down in good order.
@@ -247,21 +278,43 @@ class IMServer:
                 its own WebSockets too, is its own. None: `asgi()`.
             host: the address to listen on.
             port: 0 takes a free one.
-            ready: called with `http://host:port` once connections are accepted.
+            tls_certificate: a PEM file with the server's certificate and those between it and the
+                root: the port then speaks TLS, 1.2 at least, and nothing else. None: plain text,
+                for this machine and behind a proxy that ends TLS.
+            tls_key: a PEM file with its private key; None: it is in the file of the certificate.
+            tls_key_password: of the key, if it is encrypted.
+            ready: called with `http://host:port`, with TLS `https://…`, once connections are
+                accepted.
 
         Raises:
-            OSError: the address can't be listened on.
+            OSError: the address can't be listened on, or a file can't be read: `filename` says
+                which.
+            ValueError: certificate and key can't be used. Says which file, and nothing of what is
+                in it.
             StoreError: the store can't be used.
         """
+        tls = None
+        if tls_certificate is not None:
+            tls = server_context(tls_certificate, tls_key, tls_key_password)
+        elif tls_key is not None or tls_key_password is not None:
+            raise ValueError("a TLS key needs its certificate: tls_certificate")
         with listen(host, port) as sock:
             self.runner.open_store()
-            server = _Server(self._uvicorn_config(app), self.runner, url_of(sock), ready)
+            url = url_of(sock, tls=tls is not None)
+            server = _Server(self._uvicorn_config(app, tls), self.runner, url, ready)
             server.run(sockets=[sock])
 
-    def _uvicorn_config(self, app: ASGIApp | None = None) -> uvicorn.Config:
+    def _uvicorn_config(
+        self, app: ASGIApp | None = None, tls: ssl.SSLContext | None = None
+    ) -> uvicorn.Config:
+        proxies = list(self.config.trusted_proxies)
+        http: Any = GuardedHTTP if tls is None else functools.partial(TLSDoor, tls)
         return uvicorn.Config(
             app or self.asgi(),
-            http=GuardedHTTP,
+            http=http,
+            # for a site's own pages; uvicorn would trust every program of this machine
+            proxy_headers=bool(proxies),
+            forwarded_allow_ips=proxies,
             ws=IMProtocol if app is None else "auto",
             lifespan="on" if app is None else "auto",
             log_config=None,
@@ -286,10 +339,11 @@ def listen(host: str, port: int) -> socket.socket:
     return socket.create_server(address[:2], family=family, backlog=2048)
 
 
-def url_of(sock: socket.socket) -> str:
-    """The http:// address that a listening socket is reached at."""
+def url_of(sock: socket.socket, *, tls: bool = False) -> str:
+    """The http:// address that a listening socket is reached at, with TLS https://."""
     host, port = sock.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    name = f"[{host}]" if ":" in host else host
+    return f"http{'s' if tls else ''}://{name}:{port}"
 
 
 class _Server(uvicorn.Server):

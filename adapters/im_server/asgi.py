@@ -19,6 +19,7 @@ from im_proto.handshake import CAPABILITIES_HEADER
 from im_proto.server import actions as act
 from im_proto.server import inputs as inp
 from im_proto.server.login import CAPABILITIES
+from im_proto.server.origins import forwarded
 
 from .runner import Runner
 
@@ -62,7 +63,6 @@ class _WebSocket:
         self._receive = receive
         self._send = send
         self._name = 0
-        self._limit = runner.config.message_bytes
         self._outgoing: deque[_Outgoing | None] = deque()
         self._something = asyncio.Event()
         self._waiting = 0
@@ -83,9 +83,7 @@ class _WebSocket:
             for work in (self._read(), self._write(), self._aborted.wait())
         ]
         try:
-            self._runner.feed(
-                inp.UpgradeAsked(connection=self._name, target=self._runner.config.path)
-            )
+            self._runner.feed(self._asked())
             await asyncio.wait(works, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for handle in self._alive:
@@ -100,6 +98,21 @@ class _WebSocket:
 
     # ------------------------------------------------------------ in
 
+    def _asked(self) -> inp.UpgradeAsked:
+        """What the engine wants to know of the request."""
+
+        def values(name: bytes) -> list[str]:
+            headers = self._scope.get("headers", ())
+            return [value.decode("latin-1") for key, value in headers if key.lower() == name]
+
+        return inp.UpgradeAsked(
+            connection=self._name,
+            target=self._runner.config.path,  # the route was found by the application
+            host=", ".join(values(b"host")) or None,
+            origin=", ".join(found) if (found := values(b"origin")) else None,
+            forwarded=forwarded(values(b"x-forwarded-for")),
+        )
+
     async def _read(self) -> None:
         while True:
             await self._readable.wait()
@@ -108,14 +121,9 @@ class _WebSocket:
                 return
             text = message.get("text")
             if text is None:
-                self._violated(1003, "only text frames are used here")
-            elif len(text) > self._limit or len(text.encode()) > self._limit:
-                self._violated(1009, f"a message has more than {self._limit} bytes")
+                self._runner.feed(inp.BinaryReceived(connection=self._name))
             else:
                 self._runner.feed(inp.TextReceived(connection=self._name, text=text))
-
-    def _violated(self, code: int, reason: str) -> None:
-        self._runner.feed(inp.FramingViolated(connection=self._name, code=code, reason=reason))
 
     def _is_alive(self, payload: bytes) -> None:
         self._alive.popleft()

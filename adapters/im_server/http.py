@@ -1,7 +1,8 @@
 """The calls of docs/protocol.md section 3 over HTTP, and `/healthz`.
 
 Every answer is {"code", "data", "message"} with the HTTP status 200, whatever its code, as clients
-of the family expect; other statuses say that there was no call.
+of the family expect; other statuses say that there was no call: 400 and 413 for its form, 429 for
+more calls than the user may make.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from starlette.routing import Route
 
 from im_proto.server import actions as act
 from im_proto.server import inputs as inp
+from im_proto.server.origins import refusal
 from im_proto.wire import UserId, codes
 from im_proto.wire.session import SessionOp
 
@@ -37,7 +39,10 @@ def routes(runner: Runner) -> list[Route]:
     """What is served beside the WebSocket."""
 
     async def healthz(_: Request) -> Response:
-        return to_json({"status": "ok", "online": sum(runner.online().values())})
+        # for whoever asks: how many are online is for admins
+        if runner.going_down:
+            return to_json({"status": "going down"}, 503)
+        return to_json({"status": "ok"})
 
     return [
         Route("/healthz", healthz, methods=["GET"]),
@@ -87,8 +92,12 @@ async def identify(runner: Runner, request: Request) -> Identity:
     """Whose token does a request carry, in `satoken` or as Bearer?
 
     Raises:
-        RefusedError: it has none, or none that is good.
+        RefusedError: it has none, or none that is good, or asks for a host that isn't ours: a
+            page of another name that leads here (DNS rebinding) may set every header but that.
     """
+    elsewhere = refusal(runner.config, request.headers.get("host"), None)
+    if elsewhere is not None:
+        raise RefusedError(codes.FORBIDDEN, elsewhere)
     token = request.headers.get("satoken", "")
     if not token:
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
@@ -97,7 +106,7 @@ async def identify(runner: Runner, request: Request) -> Identity:
         raise RefusedError(codes.NOT_LOGGED_IN, "a token is needed, in the header satoken")
     try:
         async with asyncio.timeout(runner.config.auth_timeout):
-            return await runner.site.identify(token)
+            return await runner.identify(token)
     except TokenRefusedError as refused:
         raise RefusedError(refused.code, refused.reason) from None
     except TimeoutError:

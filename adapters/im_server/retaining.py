@@ -9,6 +9,7 @@ from sqlalchemy import (
     Integer,
     bindparam,
     delete,
+    exists,
     func,
     literal_column,
     select,
@@ -17,9 +18,11 @@ from sqlalchemy import (
 
 from im_proto.server.actions import StoreRetain
 from im_proto.server.inputs import Retained
+from im_proto.server.records import PLAIN
 from im_proto.server.retention import Held, plan_release
 from im_proto.wire import user_id
 
+from .logins import drop_devices
 from .lookups import user_text
 from .rownumbers import pass_over
 from .tables import devices, entries, mailboxes, messages
@@ -28,6 +31,8 @@ __all__ = ["Retention"]
 
 #: How many mailboxes are looked at in one transaction.
 _PAGE = 1000
+#: How many devices go in one transaction: each may have `FENCES` rows.
+_DEVICES = 100
 
 _of_mailbox = entries.c.user == mailboxes.c.user
 #: The next mailboxes that hold something: how much, and since when.
@@ -84,6 +89,19 @@ _FORGET = (
     .values(forgotten=bindparam("msg_id"))
 )
 
+#: Devices of a page of mailboxes that were not here for long, and whose cursors say nothing.
+_AWAY = (
+    select(devices.c.user, devices.c.device)
+    .where(
+        devices.c.user > bindparam("behind"),
+        devices.c.user <= bindparam("last"),
+        devices.c.device > PLAIN,
+        devices.c.last_login_at < bindparam("before"),
+        ~exists().where(entries.c.user == devices.c.user, entries.c.seq <= devices.c.cursor),
+    )
+    .order_by(devices.c.user, devices.c.device)
+)
+
 #: all of them, for a test that none scans a table
 STATEMENTS: dict[str, Any] = {
     "mailboxes": _MAILBOXES,
@@ -93,6 +111,7 @@ STATEMENTS: dict[str, Any] = {
     "free messages": _FREE,
     "drop a message": _DROP_MESSAGE,
     "forget": _FORGET,
+    "devices away": _AWAY,
 }
 
 
@@ -119,14 +138,31 @@ class Retention:
             connection.execute(_LET_MESSAGES_GO, going)
             connection.execute(_DROP_ENTRIES, going)
         left = _drop_messages(connection, request.messages_before, release.room)
+        more = release.more
+        if page and not more and request.devices_before is not None:
+            more = self._drop_devices(connection, page[-1].user, request)
         # If the commit fails now, a page is passed over until the next round: no harm.
-        if not release.more:
+        if not more:
             self._behind = page[-1].user if len(page) == _PAGE else ""
         return Retained(
             request=request.request,
             oldest=tuple(release.oldest.items()),
-            more=release.more or left or self._behind != "",
+            more=more or left or self._behind != "",
         )
+
+    def _drop_devices(self, connection: Connection, last: str, request: StoreRetain) -> bool:
+        """Let those go of this page's users that are away. Are there more?"""
+        page = {"behind": self._behind, "last": last, "before": request.devices_before}
+        going: list[tuple[str, str]] = []
+        for user, device in connection.execute(_AWAY, page).all():
+            if (user_id(user), device) in request.present:
+                continue
+            if len(going) == _DEVICES:
+                drop_devices(connection, going)
+                return True
+            going.append((user, device))
+        drop_devices(connection, going)
+        return False
 
 
 def _holds_too_much(row: Any, request: StoreRetain) -> bool:

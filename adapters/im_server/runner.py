@@ -6,22 +6,26 @@ Decides nothing. Everything here happens in the thread of the event loop.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
 from im_proto.config import ServerConfig
+from im_proto.errors import printable
 from im_proto.server import Gateway
 from im_proto.server import actions as act
 from im_proto.server import inputs as inp
-from im_proto.wire import UserId
+from im_proto.server.doors import Arrivals, Doors
+from im_proto.wire import UserId, codes
 
 from .messagelog import StoreLog
 from .site import Site
 from .store import Store
-from .writer import StoreWorker
+from .tokens import Identity, TokenRefusedError
+from .writer import StoreWorker, where
 
 logger = logging.getLogger(__name__)
 #: Seconds that the wall clock may have moved against the loop's before the gateway is told.
@@ -51,6 +55,12 @@ class Runner:
     def __init__(self, config: ServerConfig, store: Store, site: Site) -> None:
         self.config = config
         self.site = site
+        #: counts sockets, before they are anything else; WebSockets the gateway counts once more,
+        #: by the address that a trusted proxy tells
+        self.doors = Doors(
+            config.connections, config.connections_per_address, config.trusted_proxies
+        )
+        self._arrivals = Arrivals(config)
         self._store = store
         self._store_open = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -58,7 +68,6 @@ class Runner:
         self._worker: StoreWorker | None = None
         self._connections: dict[int, Connection] = {}
         self._names = 0
-        self._addresses: Counter[str] = Counter()
         self._inputs: deque[inp.Input | inp.MessageInput] = deque()
         self._stepping = False
         self._wall_offset = 0.0
@@ -95,7 +104,7 @@ class Runner:
             return
         self._users = 1
         try:
-            await loop.run_in_executor(None, self.open_store)
+            revoked = await loop.run_in_executor(None, self._load)
         except BaseException:
             self._users = 0
             raise
@@ -111,9 +120,14 @@ class Runner:
             wall=wall,
             authorizes=self.site.authorizes,
             tells=self.site.listens,
+            revoked=revoked,
         )
         self._worker = StoreWorker(self._store, self._from_worker)
         self.site.start(StoreLog(self._store, self._worker))
+
+    def _load(self) -> dict[UserId, int]:
+        self.open_store()
+        return self._store.revoked()
 
     async def stop(self) -> None:
         """The last of those who started it: finish what is queued for the store and close it."""
@@ -144,11 +158,30 @@ class Runner:
             self._shutting_down = True
             self.feed(inp.Shutdown())
 
+    @property
+    def going_down(self) -> bool:
+        """Has it begun to go down, or is it down already?"""
+        return self._shutting_down or self._gateway is None
+
     def online(self) -> dict[UserId, int]:
         """Who is logged in, with how many connections."""
         return self._gateway.online() if self._gateway is not None else {}
 
-    async def ask(self, make: Callable[[int], inp.SendAsked | inp.CallAsked]) -> act.Answered:
+    async def identify(self, token: str) -> Identity:
+        """Say whose token it is, outside of a connection.
+
+        Raises:
+            TokenRefusedError: it is not good, was revoked, or (with a code of 50000) it can't be
+                known.
+        """
+        identity = await self.site.identify(token)
+        if self._gateway is not None and self._gateway.revoked(identity.user, identity.issued_at):
+            raise TokenRefusedError("the token was revoked", codes.TOKEN_INVALID)
+        return identity
+
+    async def ask(
+        self, make: Callable[[int], inp.SendAsked | inp.CallAsked | inp.RevokeAsked]
+    ) -> act.Answered:
         """Ask the gateway something, under the name that `make` is given.
 
         Raises:
@@ -194,24 +227,27 @@ class Runner:
         self.feed(asked)
         return before - self.online().get(asked.user, 0)
 
+    async def revoke(self, user: UserId) -> act.Answered:
+        """Revoke a user's tokens.
+
+        Raises:
+            RuntimeError: it doesn't run in this event loop, or goes down.
+        """
+        self._check_loop()
+        # By the very clock that tokens are signed with: the gateway's may lag behind a little.
+        self.feed(inp.WallClock(wall=time.time()))
+        return await self.ask(lambda request: inp.RevokeAsked(request=request, user=user))
+
     def _check_loop(self) -> None:
         if self._gateway is None:
             raise RuntimeError(_NOT_STARTED)
         if asyncio.get_running_loop() is not self._loop:
             raise RuntimeError("the server runs in another event loop: call it from there")
 
-    def admit(self, address: str) -> bool:
-        """May one more connection from this address be accepted? Then `leave` it at its end."""
-        if self._addresses[address] >= self.config.connections_per_address:
-            return False
-        self._addresses[address] += 1
-        return True
-
-    def leave(self, address: str) -> None:
-        """A connection from this address is gone."""
-        self._addresses[address] -= 1
-        if not self._addresses[address]:
-            del self._addresses[address]
+    def enter(self, address: str) -> bool:
+        """May a socket from there be served? Who may is counted, and has to leave `doors`."""
+        assert self._loop is not None
+        return self._arrivals.come(address, self._loop.time()) and self.doors.enter(address)
 
     # ------------------------------------------------------------ inputs
 
@@ -276,7 +312,7 @@ class Runner:
             assert self._worker is not None
             self._worker.submit(action)
         elif isinstance(action, act.Authenticate):
-            self.site.authenticate(action, self.feed)
+            self.site.authenticate(action, self.feed, self.config.auth_timeout)
         elif isinstance(action, act.Authorize):
             self.site.authorize(action, self.feed, self.config.auth_timeout)
         elif isinstance(action, act.MessageStored):
@@ -289,13 +325,28 @@ class Runner:
             assert self._drained is not None
             self._drained.set()
         elif isinstance(action, act.EngineFailed):
-            logger.error("a bug: connection %d ends", action.connection, exc_info=action.error)
+            # not its text: it may quote what a peer wrote
+            logger.error("a bug: connection %d ends: %s", action.connection, where(action.error))
         else:
-            connection = self._connections.get(action.connection)
-            if isinstance(action, act.AbortTransport):
-                self._connections.pop(action.connection, None)
-            if connection is not None:
-                connection.carry_out(action)
+            self._to_transport(action)
+
+    def _to_transport(self, action: act.ConnectionAction | act.MessageAction) -> None:
+        """One that raises ends alone: what the step brings others is still to be done."""
+        name = action.connection
+        connection = self._connections.get(name)
+        if isinstance(action, act.AbortTransport):
+            self._connections.pop(name, None)
+        if connection is None:
+            return
+        try:
+            connection.carry_out(action)
+        except Exception as error:
+            reason = f"{type(error).__name__}: {printable(str(error))}"
+            logger.error("the transport of connection %d failed: %s", name, reason)
+            if self._connections.pop(name, None) is not None:
+                with contextlib.suppress(Exception):  # it is lost, whatever it says
+                    connection.carry_out(act.AbortTransport(connection=name))
+            self._inputs.append(inp.ConnectionLost(connection=name, reason=reason))
 
     # ------------------------------------------------------------ time
 

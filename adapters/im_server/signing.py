@@ -46,7 +46,8 @@ def verify_webhook(
         if name == "t" and value.isascii() and value.isdigit() and len(value) <= _MAX_DIGITS:
             at = int(value)
         elif name == "v1":
-            given.append(value.encode())
+            # as bytes: of texts only ASCII can be compared in constant time, and any may come
+            given.append(value.encode(errors="replace"))
     if at is None or not given:
         raise SignatureError(f"there is no {SIGNATURE_HEADER} in the form t=…,v1=…")
     expected = _digest(secret, body, at).encode()

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from im_proto.server import actions as act
 from im_proto.server import inputs as inp
@@ -99,13 +99,17 @@ class Site:
 
     # ------------------------------------------------------------ tokens
 
-    def authenticate(self, action: act.Authenticate, feed: Feed) -> None:
-        """Ask whose token it is."""
-        self._spawn(self._verify(action, feed))
+    def authenticate(self, action: act.Authenticate, feed: Feed, timeout: float) -> None:
+        """Ask whose token it is; after `timeout` seconds the engine has given it up."""
+        self._spawn(self._verify(action, feed, timeout))
 
-    async def _verify(self, action: act.Authenticate, feed: Feed) -> None:
+    async def _verify(self, action: act.Authenticate, feed: Feed, timeout: float) -> None:
         try:
-            found = await self.identify(action.token)
+            async with asyncio.timeout(timeout):
+                found = await self.identify(action.token)
+        except TimeoutError:
+            logger.error("the authenticator took too long")
+            return
         except TokenRefusedError as refused:
             feed(
                 inp.TokenRefused(
@@ -120,6 +124,7 @@ class Site:
                 username=found.username,
                 roles=found.roles,
                 expires_in=found.expires_in,
+                issued_at=found.issued_at,
                 show_last_seen=found.show_last_seen,
             )
         )
@@ -130,15 +135,12 @@ class Site:
         Raises:
             TokenRefusedError: it is not good, or (with a code of 50000) it can't be known.
         """
-        method = getattr(self._authenticate, "authenticate", None)
+        method: Any = getattr(self._authenticate, "authenticate", self._authenticate)
         try:
-            if method is None:
-                function = cast("Callable[[str], Any]", self._authenticate)
-                found = await call(self._threads.authenticate, function, token)
-            else:
+            if getattr(self._authenticate, "quick", False):
                 found = method(token)
-                if inspect.isawaitable(found):
-                    found = await found
+            else:
+                found = await call(self._threads.authenticate, method, token)
         except TokenRefusedError:
             raise
         except Exception as error:
@@ -146,7 +148,7 @@ class Site:
             logger.error("the authenticator failed: %s", type(error).__name__)
             raise TokenRefusedError("the authenticator failed", codes.SERVER_ERROR) from None
         with suppress(ValueError):
-            if isinstance(found, Identity):
+            if isinstance(found, Identity) and isinstance(found.issued_at, int | None):
                 return replace(found, user=user_id(found.user))
         logger.error("the authenticator gave no Identity of a user, but %s", type(found).__name__)
         raise TokenRefusedError("the authenticator failed", codes.SERVER_ERROR)

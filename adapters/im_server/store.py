@@ -8,8 +8,6 @@ has the two threads). What is decided inside a transaction stands in `im_proto/s
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -43,7 +41,6 @@ class Store:
         url: `sqlite:///PATH`.
         durability: what an acknowledged message survives.
         busy_timeout: how long to wait for another program that has the file locked, in seconds.
-        clock: seconds since 1970, for the time of a login.
 
     Raises:
         StoreError: the URL is none that we can use.
@@ -55,12 +52,10 @@ class Store:
         durability: Durability,
         *,
         busy_timeout: float = 5.0,
-        clock: Callable[[], float] = time.time,
     ) -> None:
         self._url = url
         self._database = Database(url, durability, busy_timeout)
         self._retention = Retention()
-        self._clock = clock
 
     def open(self) -> None:
         """Take the file for this process alone and make the tables, if it is new.
@@ -122,7 +117,7 @@ class Store:
         """
         _check(request.user)
         with self._database.writing() as connection:
-            login = logins.log_in(connection, request, int(self._clock() * 1000))
+            login = logins.log_in(connection, request)
         return inp.LoginStored(request=request.request, login=login)
 
     def status(self, request: act.StoreStatus) -> inp.StatusFound:
@@ -182,6 +177,17 @@ class Store:
         with self._database.writing() as connection:
             logins.note_seen(connection, request.user, request.at)
 
+    def revoke(self, request: act.StoreRevoke) -> inp.RevocationStored:
+        """Keep that the tokens of a user made before are good no longer; on disk when this returns.
+
+        Raises:
+            StoreError: the database can't write now.
+        """
+        _check(request.user)
+        with self._database.writing() as connection:
+            logins.note_revoked(connection, request.user, request.before)
+        return inp.RevocationStored(request=request.request)
+
     def retain(self, request: act.StoreRetain) -> inp.Retained:
         """Let go a little of what is too old, in one transaction.
 
@@ -192,6 +198,15 @@ class Store:
             return self._retention.retain(connection, request)
 
     # ---- what reads
+
+    def revoked(self) -> dict[UserId, int]:
+        """Of whom the tokens that were made before are good no longer, in milliseconds since 1970.
+
+        Raises:
+            StoreError: the database can't be read now.
+        """
+        with self._database.reading() as connection:
+            return logins.revoked(connection)
 
     def read(self, request: act.StoreRead) -> inp.ReadDone:
         """Read a piece of a mailbox, as of the newest commit.

@@ -38,11 +38,12 @@ __all__ = [
     "messages",
     "meta",
     "metadata",
+    "revocations",
     "sessions",
     "users",
 ]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 #: The kinds of entries.
 MESSAGE, RECEIPT, READ_SYNC = range(3)
@@ -89,6 +90,15 @@ users = Table(
     metadata,
     Column("user", Text, primary_key=True),
     Column("last_seen", BigInteger),  # NULL: it is nobody's business
+    sqlite_with_rowid=False,
+)
+
+#: Whose tokens that were made before are good no longer.
+revocations = Table(
+    "revocations",
+    metadata,
+    Column("user", Text, primary_key=True),
+    Column("before", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
 
@@ -160,7 +170,7 @@ Index(
     sqlite_where=messages.c.held == literal_column("0"),
 )
 
-#: Every login of a device, and the last message before it: what an older login has written behind
+#: The logins of a device, and the last message before each: what an older login has written behind
 #: that row got past its fence. Nothing reads it but an audit.
 fences = Table(
     "fences",

@@ -41,6 +41,7 @@ class Storage(Protocol):
     def call(self, request: act.StoreCall, /) -> inp.CallDone: ...
     def seen(self, request: act.StoreSeen, /) -> None: ...
     def retain(self, request: act.StoreRetain, /) -> inp.Retained: ...
+    def revoke(self, request: act.StoreRevoke, /) -> inp.RevocationStored: ...
     def read(self, request: act.StoreRead, /) -> inp.ReadDone: ...
     def peers(self, request: act.StorePeers, /) -> inp.PeersFound: ...
 
@@ -146,6 +147,8 @@ class StoreWorker:
                     return None
                 case act.StoreRetain():
                     return self._store.retain(action)
+                case act.StoreRevoke():
+                    return self._store.revoke(action)
                 case act.StoreRead():
                     return self._store.read(action)
                 case act.StorePeers():
@@ -156,7 +159,7 @@ class StoreWorker:
         except Exception as error:
             # Not its text: it may quote a message.
             reason = "internal error of the store"
-            logger.error("%s %d failed: %s", type(action).__name__, action.request, _where(error))
+            logger.error("%s %d failed: %s", type(action).__name__, action.request, where(error))
         return _failed(action, reason)
 
     def _answer(self, action: act.StoreAction, answer: inp.StoreInput | None) -> None:
@@ -166,7 +169,7 @@ class StoreWorker:
             self._deliver(answer)
         except Exception as error:
             # The loop has ended before us; the thread goes on, what is queued must be written.
-            logger.error("nobody took %s: %s", type(answer).__name__, _where(error))
+            logger.error("nobody took %s: %s", type(answer).__name__, where(error))
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +192,7 @@ def _failed(action: act.StoreAction, reason: str) -> inp.StoreFailed:
     return inp.StoreFailed(request=action.request, reason=reason)
 
 
-def _where(error: BaseException) -> str:
+def where(error: BaseException) -> str:
     """The kind of an error and the lines it came through, without its text."""
     frames = traceback.extract_tb(error.__traceback__)
     places = " > ".join(f"{frame.name}:{frame.lineno}" for frame in frames)

@@ -114,7 +114,7 @@ async def test_a_clock_that_is_set_loses_and_repeats_nothing(
 ) -> None:
     here, there = Clock(), Clock()
     monkeypatch.setattr(runner, "time", SimpleNamespace(time=there))
-    store = Store(f"sqlite:///{tmp_path / 'im.db'}", "process", clock=there)
+    store = Store(f"sqlite:///{tmp_path / 'im.db'}", "process")
     handled: list[str] = []
     async with running_server(site=DEV | {"store": store}) as server:
 

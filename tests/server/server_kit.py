@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import sqlite3
+import ssl
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
@@ -28,7 +29,7 @@ from im_proto.config import ServerConfig
 from im_proto.wire import UserId
 from im_server import IMServer, JWTAuthenticator, make_token
 from im_server.app import listen, url_of
-from im_server.websocket import STATE_KEY, GuardedHTTP
+from im_server.websocket import STATE_KEY
 
 SECRET: Final = "a secret of tests that has more than 32 bytes"
 _ROOT: Final = Path(im_proto.__file__).parent.parent
@@ -105,6 +106,8 @@ async def running_server(
     path: Path | None = None,
     durability: Literal["power", "process"] = "process",
     site: Mapping[str, Any] | None = None,
+    app: ASGIApp | None = None,
+    tls: ssl.SSLContext | None = None,
     **config: Any,
 ) -> AsyncIterator[Running]:
     """Our server on a free port, served as `serving` says.
@@ -113,6 +116,8 @@ async def running_server(
         path: of the database.
         durability: as of `im serve`.
         site: more arguments of IMServer.
+        app: served beside it, as `run(app)` does; native only.
+        tls: of the server; native only.
         config: fields of ServerConfig.
     """
     with database(path) as file:
@@ -130,23 +135,25 @@ async def running_server(
             async with server.lifespan(), serve_asgi(mounted) as (state, http):
                 yield Running(server, state, http)
         else:
-            async with _native(server) as running:
+            async with _native(server, app, tls) as running:
                 yield running
 
 
 @contextlib.asynccontextmanager
-async def _native(server: IMServer) -> AsyncIterator[Running]:
+async def _native(
+    server: IMServer, app: ASGIApp | None, tls: ssl.SSLContext | None
+) -> AsyncIterator[Running]:
     """Joined to uvicorn's HTTP as `im serve` joins it.
 
     uvicorn's own `Server` is left out, which only turns round every 0.1 s;
     test_http_uvicorn.py has it.
     """
-    config = server._uvicorn_config()
+    config = server._uvicorn_config(app, tls)
     config.load()
     async with server.lifespan():
         app_state = {STATE_KEY: server.runner}
-        async with _listening(config, GuardedHTTP, app_state) as (state, http):
-            yield Running(server, state, http)
+        async with _listening(config, config.http_protocol_class, app_state) as (state, http):
+            yield Running(server, state, http if tls is None else http.replace(":", "s:", 1))
 
 
 @contextlib.asynccontextmanager

@@ -299,4 +299,119 @@ async def test_a_site_keeps_its_own_websockets_when_our_server_runs_it() -> None
             assert await ann.wait_closed() == 1012
         await task
         assert life == ["up", "down"]
-        assert chat.runner._addresses == {}  # every connection was counted out
+        assert chat.runner.doors.inside == 0  # every connection was counted out
+
+
+# ------------------------------------------------------------ who may open one
+
+
+async def upgrade(server: Running, **headers: str) -> tuple[int, str | None]:
+    """The status of the answer, and its Retry-After."""
+    more = [(name.replace("_", "-"), value) for name, value in headers.items() if name != "host"]
+    lines = [f"Host: {headers.get('host', 'chat.example')}", *(f"{a}: {b}" for a, b in more)]
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    path = server.url.removeprefix(f"ws://127.0.0.1:{server.port}")
+    request = [
+        f"GET {path} HTTP/1.1",
+        *lines,
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    ]
+    writer.write("\r\n".join([*request, "", ""]).encode())
+    head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+    writer.transport.abort()
+    after = [line for line in head.split("\r\n") if line.startswith("retry-after: ")]
+    return int(head.split()[1]), after[0].partition(": ")[2] if after else None
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 101),
+        ({"Origin": "https://chat.example"}, 101),
+        ({"Origin": "https://shop.example"}, 101),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "https://shop.example, https://evil.example"}, 403),
+        ({"Origin": "https://evil.example", "host": "evil.example"}, 403),
+    ],
+)
+@pytest.mark.usefixtures("served")
+@run
+async def test_pages_of_other_sites_may_not_open_one(headers: dict[str, str], status: int) -> None:
+    config: dict[str, Any] = {"origins": ("https://shop.example",), "hosts": ("chat.example",)}
+    async with running_server(**config) as server:
+        assert (await upgrade(server, **headers))[0] == status
+
+
+@run
+async def test_two_origins_in_two_headers_are_none_that_may() -> None:
+    async with running_server(origins=("https://a.example",)) as server:
+        sent: list[Message] = []
+        incoming: asyncio.Queue[Message] = asyncio.Queue()
+        await incoming.put({"type": "websocket.connect"})
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        origin = (b"origin", b"https://a.example")
+        scope: Scope = {"type": "websocket", "headers": [origin, origin]}
+        await WebSocketApp(server.server.runner)(scope, incoming.get, send)
+        assert [message["type"] for message in sent] == ["websocket.close"]
+
+
+@pytest.mark.usefixtures("served")
+@run
+async def test_who_is_behind_a_proxy_is_counted_by_its_own_address() -> None:
+    config: dict[str, Any] = {"connections_per_address": 1, "trusted_proxies": ("127.0.0.1",)}
+    async with running_server(**config) as server:
+        forwarded = {"X-Forwarded-For": "198.51.100.1, 192.0.2.7"}
+        async with connect(server.url, proxy=None, additional_headers=forwarded):
+            # what a peer puts before is not believed
+            other = {"X_Forwarded_For": "198.51.100.2, 192.0.2.7"}
+            status, retry_after = await upgrade(server, **other)
+            assert status == 503 and retry_after is not None and int(retry_after) >= 1
+            assert (await upgrade(server, X_Forwarded_For="192.0.2.8"))[0] == 101
+        await until(lambda: not server.server.runner._connections)
+        assert (await upgrade(server, X_Forwarded_For="192.0.2.7"))[0] == 101
+
+
+@pytest.mark.parametrize(
+    ("peer", "refused"), [("10.0.0.1", True), ("192.0.2.250", False)], ids=["proxy", "stranger"]
+)
+@run
+async def test_over_asgi_too_a_proxy_of_ours_says_who_asks(peer: str, refused: bool) -> None:
+    """Where the server has not done so itself, as uvicorn does for its own list."""
+    config: dict[str, Any] = {"connections_per_address": 1, "trusted_proxies": ("10.0.0.1",)}
+    async with running_server(**config) as server:
+        first, second = Stuck(), Stuck()
+        serving = []
+        for one, port in ((first, 1), (second, 2)):
+            # a stranger has another address each time, whatever it says
+            host = peer if refused else f"192.0.2.{port}"
+            one.scope["client"] = (host, port)
+            one.scope["headers"] = [(b"X-Forwarded-For", b"198.51.100.1"), (b"host", b"x")]
+            await one.incoming.put({"type": "websocket.connect"})
+            app = WebSocketApp(server.server.runner)
+            serving.append(asyncio.ensure_future(app(one.scope, one.incoming.get, one.send)))
+            await until(lambda one=one: bool(one.sent))
+        assert first.sent[0]["type"] == "websocket.accept"
+        assert second.sent[0]["type"] == ("websocket.close" if refused else "websocket.accept")
+        for one in (first, second):
+            await one.incoming.put({"type": "websocket.disconnect", "code": 1001})
+        await asyncio.gather(*serving)
+
+
+@pytest.mark.usefixtures("served")
+@run
+async def test_before_the_log_in_a_message_is_small() -> None:
+    async with running_server(auth_bytes=2048, message_bytes=65_536) as server:
+        async with PlainClient(server.url, token(ANN), ANN) as ann:
+            await ann.send_raw('{"type":"HEARTBEAT_REQUEST","message":"{}"}'.ljust(2049))
+            assert await ann.wait_closed() == 1009
+        async with PlainClient(server.url, token(ANN), ANN) as ann:
+            await ann.login()
+            await ann.send_raw('{"type":"HEARTBEAT_REQUEST","message":"{}"}'.ljust(60_000))
+            await ann.receive("HEARTBEAT_RESPONSE")

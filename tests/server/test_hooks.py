@@ -12,7 +12,15 @@ from typing import Any
 import pytest
 
 from adapters.adapter_kit import run, until
-from im_server import Identity, IMServer, RefusedError, StoredMessage, TokenRefusedError
+from im_server import (
+    DevAuthenticator,
+    Identity,
+    IMServer,
+    JWTAuthenticator,
+    RefusedError,
+    StoredMessage,
+    TokenRefusedError,
+)
 from im_server import site as site_module
 from peers.plain_client import PlainClient
 from server.server_kit import running_server, token
@@ -94,8 +102,9 @@ async def test_what_is_no_identity_lets_nobody_in(found: Any) -> None:
         assert (await client.login())["code"] == 50000
 
 
+@pytest.mark.parametrize("is_object", [False, True])
 @run
-async def test_a_plain_function_may_block() -> None:
+async def test_what_is_not_async_may_block(is_object: bool) -> None:
     here = threading.get_ident()
     threads: list[int] = []
     gate = threading.Event()
@@ -105,8 +114,12 @@ async def test_a_plain_function_may_block() -> None:
         gate.wait(5)
         return identity(given)
 
+    class Slow:
+        def authenticate(self, given: str) -> Identity:
+            return slow(given)
+
     async with (
-        running_server(site={"authenticate": slow}) as server,
+        running_server(site={"authenticate": Slow() if is_object else slow}) as server,
         PlainClient(server.url, "7", 7) as first,
     ):
         answering = asyncio.ensure_future(first.login())
@@ -118,6 +131,26 @@ async def test_a_plain_function_may_block() -> None:
         gate.set()
         assert (await answering)["code"] == 0
     assert here not in threads
+
+
+@run
+async def test_one_that_says_that_it_is_quick_is_called_in_the_loop() -> None:
+    threads: list[int] = []
+
+    class Quick:
+        quick = True
+
+        def authenticate(self, given: str) -> Identity:
+            threads.append(threading.get_ident())
+            return identity(given)
+
+    async with (
+        running_server(site={"authenticate": Quick()}) as server,
+        PlainClient(server.url, "7", 7) as client,
+    ):
+        assert (await client.login())["code"] == 0
+    assert threads == [threading.get_ident()]
+    assert JWTAuthenticator.quick and DevAuthenticator.quick
 
 
 # ------------------------------------------------------------ who may write to whom

@@ -10,16 +10,18 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import Server, ServerState
 
 from adapters.adapter_kit import run
 from im_server import IMServer, JWTAuthenticator
 from im_server.app import _Server, listen, url_of
+from im_server.guarded import GuardedHTTP
 from im_server.runner import Runner
-from im_server.websocket import GuardedHTTP, IMProtocol
+from im_server.websocket import STATE_KEY, IMProtocol
 from peers.plain_client import PlainClient
-from server.server_kit import SECRET, token
+from server.server_kit import SECRET, running_server, token
 
 
 @contextlib.asynccontextmanager
@@ -125,8 +127,14 @@ def test_a_server_runs_in_another_thread_too(tmp_path: Path) -> None:
         "data_received",
         "handle_websocket_upgrade",
         "on_message_begin",
+        "on_header",
         "on_headers_complete",
+        "on_body",
         "on_message_complete",
+        "pause_writing",
+        "resume_writing",
+        "_should_upgrade",
+        "_unset_keepalive_if_required",
         "shutdown",
     ],
 )
@@ -157,15 +165,44 @@ def test_what_we_read_of_it_is_there(tmp_path: Path) -> None:
     assert "response_complete" in inspect.getsource(RequestResponseCycle.__init__)
 
 
+class _Transport:
+    """What uvloop has: all that a transport has, but not asyncio's class."""
+
+    def get_extra_info(self, name: str) -> object:
+        return ("192.0.2.1", 1) if name == "peername" else None
+
+    def set_write_buffer_limits(self, high: int) -> None:
+        self.high = high
+
+
 @run
-async def test_what_its_http_protocol_holds_of_a_connection() -> None:
+async def test_its_transports_need_not_be_those_of_asyncio() -> None:
+    async with running_server() as server:
+        runner = server.server.runner
+        assert runner.doors.enter("192.0.2.1")
+        protocol = IMProtocol(uvicorn.Config(lambda: None), server.state, {STATE_KEY: runner})
+        protocol.connection_made(_Transport())  # type: ignore[arg-type]
+        protocol.connection_lost(None)
+        assert runner.doors.inside == 0
+
+
+@run
+async def test_what_its_http_protocol_holds_of_a_connection(tmp_path: Path) -> None:
     config = uvicorn.Config(lambda: None, log_config=None)
     config.load()
+    server = IMServer(
+        store=f"sqlite:///{tmp_path.as_posix()}/im.db", authenticate=JWTAuthenticator(SECRET)
+    )
     protocol = GuardedHTTP(
         config=config,
         server_state=ServerState(),
-        app_state={},
+        app_state={STATE_KEY: server.runner},
         _loop=asyncio.get_running_loop(),
     )
     assert protocol.loop is asyncio.get_running_loop()
-    assert not protocol._answered  # and not an error, though there is no request yet
+    assert len(protocol.pipeline) == 0 and protocol.parser is not None
+    # and not an error, though there is no request yet
+    assert not protocol._answered and not protocol._busy
+    said = inspect.getsource(HttpToolsProtocol.connection_made)
+    assert "self.flow = FlowControl(" in said and "self.connections.add(self)" in said
+    assert {"read_paused", "write_paused"} <= set(vars(FlowControl(asyncio.Transport())))

@@ -11,7 +11,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine
 
-from im_proto.server.actions import StoreCall, StoreCommit, StoreLogin, StorePeers, StoreRead
+from im_proto.server.actions import (
+    StoreCall,
+    StoreCommit,
+    StoreLogin,
+    StorePeers,
+    StoreRead,
+    StoreRevoke,
+)
 from im_proto.server.records import CursorMove, ReceiptEntry, Submission
 from im_proto.server.sessions import Call
 from im_proto.wire.session import SessionOp
@@ -142,6 +149,26 @@ def test_what_was_acknowledged_is_delivered(old):
     ]
 
 
+@pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
+def test_a_file_of_any_earlier_release_is_as_a_new_one(tmp_path, version):
+    path = tmp_path / "earlier.db"
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.connect() as connection, connection.begin():
+        migrations.upgrade(connection, 0, f"{version:04}")
+        connection.exec_driver_sql("DROP TABLE alembic_version")
+        written = {"application": "im-proto", "epoch": "e", "schema_version": str(version)}
+        for key, value in written.items():
+            connection.exec_driver_sql("INSERT INTO meta VALUES (?, ?)", (key, value))
+    engine.dispose()
+    with Store(f"sqlite:///{path}", "process") as store:
+        assert store.revoked() == {}
+        store.revoke(StoreRevoke(request=1, user="bravo", before=AT))
+        assert store.revoked() == {"bravo": AT}
+    with Store(f"sqlite:///{tmp_path / 'new.db'}", "process"):
+        pass
+    assert structure(path) == structure(tmp_path / "new.db")
+
+
 def test_a_second_opening_changes_nothing(old):
     for _ in range(2):
         with Store(f"sqlite:///{old}", "process"):
@@ -167,7 +194,10 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(old, monkeypatch):
     with pytest.raises(StoreError) as caught:
         Store(f"sqlite:///{old}", "process").open()
     text = str(caught.value)
-    assert "can't be brought from schema version 1 to 2 (no such table: nowhere)" in text
+    assert (
+        f"can't be brought from schema version 1 to {SCHEMA_VERSION} (no such table: nowhere)"
+        in text
+    )
     assert "nothing was changed: copy the file" in text
     with closing(sqlite3.connect(old)) as raw:
         assert list(raw.iterdump()) == before
@@ -188,7 +218,9 @@ def test_a_disk_that_fills_in_a_migration_leaves_the_file_as_it_was(old, monkeyp
         real(connection, name)
 
     monkeypatch.setattr(schema, "prepare", prepare)
-    with pytest.raises(StoreError, match=r"version 1 to 2 \(database or disk is full\)"):
+    with pytest.raises(
+        StoreError, match=rf"version 1 to {SCHEMA_VERSION} \(database or disk is full\)"
+    ):
         Store(f"sqlite:///{old}", "process").open()
     with closing(sqlite3.connect(old)) as raw:
         assert list(raw.iterdump()) == before

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from im_cli.audit import audit
 from im_proto.server.actions import StoreCommit, StoreLogin, StoreRead, StoreRetain, StoreStatus
 from im_proto.server.records import PLAIN, CursorMove, ReceiptEntry, Submission
-from im_server import retaining
+from im_server import logins, retaining
 from im_server.rownumbers import last_row
 from im_server.store import Store, StoreError
 
@@ -37,7 +40,7 @@ def send(store, at, *msg_ids, to=2, receipts=False, device="a", content="hello")
     return store.commit(StoreCommit(request=1, submissions=submissions, cursors=(), at=at))
 
 
-def retain(store, *, entries_before=None, keep=None, messages_before=0, limit=1000):
+def retain(store, *, entries_before=None, keep=None, messages_before=0, limit=1000, **devices):
     return store.retain(
         StoreRetain(
             request=9,
@@ -45,6 +48,7 @@ def retain(store, *, entries_before=None, keep=None, messages_before=0, limit=10
             keep=keep,
             messages_before=messages_before,
             limit=limit,
+            **devices,
         )
     )
 
@@ -232,3 +236,121 @@ def test_no_more_mailboxes_are_looked_into_than_there_is_room_for(store, monkeyp
     done = retain(store, entries_before=20, limit=7)
     assert dict(done.oldest) == {100: 4, 101: 4, 102: 2} and done.more
     assert len(looked) == 3
+
+
+# ---------------------------------------------------------------- devices
+
+
+def come(store, at, *devices, user=2, **more):
+    for device in devices:
+        store.login(StoreLogin(request=0, user=user, device=device, resume_seq=None, at=at, **more))
+
+
+def rows(store, table):
+    raw = store._database._writer.connection.driver_connection
+    return raw.execute(f"SELECT user, device FROM {table} WHERE user > '1'").fetchall()
+
+
+def test_devices_that_stay_away_go_with_their_fences(store):
+    come(store, 10, "a", "a", "here", "", user=2)
+    come(store, 10, "a", user="bravo")
+    come(store, 20, "b", "a", user=3)
+    retain(store, devices_before=None)
+    retain(store, devices_before=10)
+    assert len(rows(store, "devices")) == 6
+    assert not retain(store, devices_before=20, present=frozenset({(2, "here")})).more
+    left = [("2", "here"), ("3", "a"), ("3", "b")]
+    assert rows(store, "fences") == left
+    assert rows(store, "devices") == [("2", ""), *left]
+    back = store.login(StoreLogin(request=0, user=2, device="a", resume_seq=None, at=30)).login
+    assert (back.generation, back.cursor, back.last_msg_id) == (1, None, 0)
+
+
+def test_a_device_whose_cursor_stands_for_something_stays(store):
+    come(store, 10, "a", "b")
+    send(store, 100, 1, 2)
+    move = CursorMove(user=2, device="a", generation=1, seq=1)
+    store.commit(StoreCommit(request=1, submissions=(), cursors=(move,), at=100))
+    retain(store, devices_before=50)
+    assert rows(store, "devices") == [("2", "a")]
+    retain(store, devices_before=50, keep=1)  # now 2 alone is held, behind its cursor
+    assert rows(store, "devices") == []
+
+
+def test_devices_go_a_few_in_each_transaction_and_a_page_at_a_time(store, monkeypatch):
+    monkeypatch.setattr(retaining, "_PAGE", 2)
+    monkeypatch.setattr(retaining, "_DEVICES", 3)
+    here = frozenset({(3, "d0"), (3, "d4")})
+    for user in range(2, 7):
+        come(store, 10, *(f"d{n}" for n in range(5)), user=user)
+    left = []
+    while (done := retain(store, devices_before=20, present=here)).more:
+        left.append(len(rows(store, "devices")))
+    left.append(len(rows(store, "devices")))
+    assert left[-1] == 2 and rows(store, "fences") == [("3", "d0"), ("3", "d4")]
+    assert all(0 <= before - after <= 3 for before, after in zip([25, *left], left, strict=False))
+    assert not done.more
+
+
+def test_a_new_device_takes_the_place_of_the_oldest(store):
+    come(store, 10, "a", "b", "c")
+    come(store, 20, "a", keep=3)
+    come(store, 30, "d", "", "", keep=3)
+    assert rows(store, "devices") == [("2", ""), ("2", "a"), ("2", "c"), ("2", "d")]
+    come(store, 40, "e", keep=3, present=frozenset({"c"}))
+    assert rows(store, "fences") == [("2", "c"), ("2", "d"), ("2", "e")]
+
+
+def test_a_device_leaves_no_more_than_so_many_fences(store, monkeypatch):
+    monkeypatch.setattr(logins, "FENCES", 3)
+    come(store, 10, *"aaaaaab")
+    raw = store._database._writer.connection.driver_connection
+    found = raw.execute("SELECT device, generation FROM fences WHERE user = '2'").fetchall()
+    assert found == [("a", 4), ("a", 5), ("a", 6), ("b", 1)]
+
+
+def test_what_a_device_sent_is_let_go_after_it(store):
+    send(store, 10, 5)
+    retain(store, devices_before=20)
+    assert store.login(StoreLogin(request=0, user=1, device="a", resume_seq=None)).login
+    send(store, 30, 6)
+    retain(store, entries_before=40, messages_before=40, devices_before=1)
+    assert kept_messages(store) == []
+
+
+def test_an_audit_takes_a_device_that_begins_again_for_what_it_is(tmp_path):
+    """Its log-ins count from 1 again: what it sent in earlier ones is behind no fence."""
+    with Store(f"sqlite:///{tmp_path / 'im.db'}", "process") as store:
+        for _ in range(3):
+            come(store, 10, "a", user=1)
+        store.commit(StoreCommit(request=1, submissions=(sent(1, 3),), cursors=(), at=10))
+        retain(store, devices_before=20)
+        for generation in (1, 2):
+            come(store, 30, "a", user=1)
+            new = sent(1 + generation, generation)
+            store.commit(StoreCommit(request=1, submissions=(new,), cursors=(), at=30))
+    for user, event in ((1, "accepted"), (2, "received")):
+        lines = [{"t": 0.0, "event": "started", "user": user}]
+        for n in (1, 2, 3):
+            said = {"t": 0.0, "n": n, "to": 2, "from": 1, "content": f"m{n}", "msg_id": n}
+            events = ["queued", event] if user == 1 else [event]
+            lines += [said | {"event": name} for name in events]
+        text = "\n".join(json.dumps(line) for line in lines)
+        (tmp_path / f"{user}.jsonl").write_text(text + "\n")
+    verdict = audit(tmp_path)
+    assert verdict.kept and verdict.behind_a_fence == 0, verdict.problems
+    assert (verdict.accepted, verdict.logins) == (3, 2)
+
+
+def sent(n, generation):
+    return Submission(
+        key=n,
+        sender=1,
+        device="a",
+        generation=generation,
+        msg_id=n,
+        to_user=2,
+        content=f"m{n}",
+        message_type="text",
+        session_id=None,
+    )

@@ -20,7 +20,7 @@ from im_proto.server.records import (
     Unstorable,
 )
 from im_proto.wire import MAX_ID
-from im_server import calls, lookups, mailbox, retaining, rownumbers
+from im_server import calls, logins, lookups, mailbox, retaining, rownumbers
 from im_server.store import Store, StoreError
 
 AT = 1_700_000_000_000
@@ -220,8 +220,8 @@ def test_a_login_says_what_is_still_held(store, path):
 
 
 def test_the_time_of_a_login_is_kept(path):
-    with Store(f"sqlite:///{path}", "process", clock=lambda: 12.3456) as store:
-        login(store)
+    with Store(f"sqlite:///{path}", "process") as store:
+        store.login(StoreLogin(request=0, user=1, device="a", resume_seq=None, at=12345))
     with sqlite3.connect(path) as other:
         assert other.execute("SELECT last_login_at FROM devices").fetchall() == [(12345,)]
     other.close()
@@ -278,7 +278,7 @@ def test_each_request_is_one_transaction_that_takes_the_write_lock_first(store):
 
 LOOKUPS = [
     (module, name)
-    for module in (lookups, mailbox, calls, retaining, rownumbers)
+    for module in (lookups, mailbox, calls, logins, retaining, rownumbers)
     for name in module.STATEMENTS
 ]
 

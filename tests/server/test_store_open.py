@@ -13,6 +13,7 @@ import pytest
 from im_proto.server.actions import StoreLogin, StoreRead
 from im_runtime import FileLock, LockHeldError
 from im_server.store import Store, StoreError
+from im_server.tables import SCHEMA_VERSION
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_a_new_file_gets_the_tables_and_keeps_them(path):
     with sqlite3.connect(path) as raw:
         before = dict(raw.execute("SELECT key, value FROM meta"))
     raw.close()
-    assert before["schema_version"] == "2"
+    assert before["schema_version"] == str(SCHEMA_VERSION)
     assert len(before["epoch"]) == 16
     open_and_close(path)
     with sqlite3.connect(path) as raw:
@@ -113,10 +114,12 @@ def test_a_database_of_another_program_is_not_touched(path, table):
 def test_a_database_of_a_newer_release(path):
     open_and_close(path)
     with sqlite3.connect(path) as raw:
-        raw.execute("UPDATE meta SET value = '3' WHERE key = 'schema_version'")
+        newer = str(SCHEMA_VERSION + 1)
+        raw.execute("UPDATE meta SET value = ? WHERE key = 'schema_version'", (newer,))
     raw.close()
     text = refusal(path)
-    assert "newer im-proto (its schema is version 3, this one knows 2): upgrade im-proto" in text
+    knows = f"(its schema is version {SCHEMA_VERSION + 1}, this one knows {SCHEMA_VERSION})"
+    assert f"newer im-proto {knows}: upgrade im-proto" in text
 
 
 def test_a_database_that_another_program_has_locked(path):

@@ -16,6 +16,7 @@ from im_proto.server.actions import (
     StorePeers,
     StoreRead,
     StoreRetain,
+    StoreRevoke,
     StoreSeen,
     StoreStatus,
 )
@@ -24,10 +25,19 @@ from im_proto.server.records import PLAIN, CursorMove, ReadMark, Submission
 from im_proto.server.sessions import Call
 from im_proto.testing.memory import MemoryStore
 from im_proto.wire.session import SessionOp
-from im_proto.wire.types import in_order
+from im_proto.wire.types import in_order, user_id
 from im_server.store import Store
 
-TABLES = ("mailbox_entries", "messages", "mailboxes", "devices", "fences", "sessions", "users")
+TABLES = (
+    "mailbox_entries",
+    "messages",
+    "mailboxes",
+    "devices",
+    "fences",
+    "sessions",
+    "users",
+    "revocations",
+)
 NAMES = (1, 2, "bravo")
 USERS = st.sampled_from(NAMES)
 DEVICES = st.sampled_from(["a", "a", "b", PLAIN])
@@ -113,8 +123,11 @@ OTHERS = st.one_of(
         StoreLogin,
         request=st.just(2),
         user=USERS,
-        device=st.sampled_from([PLAIN, "c"]),
+        device=st.sampled_from([PLAIN, "c", "d"]),
         resume_seq=st.none() | st.integers(1, 4),
+        at=st.integers(0, 2),
+        keep=st.sampled_from([None, 1, 2, 2, 3]),
+        present=st.frozensets(st.sampled_from(["a", "b", "c"])),
     ),
     st.builds(
         StoreStatus,
@@ -132,7 +145,10 @@ OTHERS = st.one_of(
         keep=st.none() | st.integers(1, 4),
         messages_before=st.integers(0, 8),
         limit=st.just(1000),
+        devices_before=st.none() | st.integers(0, 8),
+        present=st.frozensets(st.tuples(USERS, st.sampled_from(["a", "b"])), max_size=3),
     ),
+    st.builds(StoreRevoke, request=st.just(7), user=USERS, before=st.integers(1, 9)),
 )
 STEPS = st.tuples(COMMITS, CALLS, OTHERS, CALLS).map(list)
 
@@ -153,14 +169,15 @@ def of_both(store, twin, action):
 
 def in_turn(action, now):
     """The action at the time of its turn, and that time."""
-    if isinstance(action, StoreCommit | StoreCall):
+    if isinstance(action, StoreCommit | StoreCall | StoreLogin):
         return replace(action, at=now + action.at), now + action.at
     if isinstance(action, StoreRetain):
-        age = action.entries_before
+        age, away = action.entries_before, action.devices_before
         action = replace(
             action,
             entries_before=None if age is None else now - age,
             messages_before=now - action.messages_before,
+            devices_before=away and now - away,
         )
     return action, now
 
@@ -176,7 +193,7 @@ def test_it_answers_like_the_store_in_memory(tmp_path):
         def play(steps):
             for table in TABLES:
                 raw.execute(f"DELETE FROM {table}")
-            now, twin = 1_000, MemoryStore()
+            now, twin, before = 1_000, MemoryStore(), set()
             logins = [
                 StoreLogin(request=0, user=user, device=device, resume_seq=None)
                 for user in NAMES
@@ -192,6 +209,10 @@ def test_it_answers_like_the_store_in_memory(tmp_path):
                     expected, found = of_both(twin, store, read)
                     assert found == expected, (action, user)
                     seen.update(type(entry).__name__ for entry in found.entries)
+                assert devices_of(store) == twin.logged_in_at, action
+                seen["devices went"] += len(before - twin.logged_in_at.keys())
+                before = twin.logged_in_at.keys() | set()
+                assert store.revoked() == twin.revoked
             for user in NAMES:
                 expected, found = of_both(twin, store, StorePeers(request=0, user=user, at=now))
                 assert found == expected
@@ -210,8 +231,20 @@ def test_it_answers_like_the_store_in_memory(tmp_path):
         "peers",
         "records",
         "resumed",
+        "devices went",
     ):
         assert seen[what], seen
+
+
+def devices_of(store):
+    """Every device with a name, and when it logged in."""
+    with store.reading() as connection:
+        rows = connection.exec_driver_sql("SELECT * FROM devices WHERE device <> ''").all()
+        named = {(user_id(row.user), row.device): row.last_login_at for row in rows}
+        # a fence is of a device that is known
+        fenced = connection.exec_driver_sql("SELECT DISTINCT user, device FROM fences").all()
+        assert {(user_id(user), device) for user, device in fenced} == named.keys()
+    return named
 
 
 def note(found, seen):

@@ -1,0 +1,253 @@
+"""uvicorn's HTTP protocol with limits.
+
+uvicorn has no deadline for a request, no cap for its head and none for requests that wait in line,
+and waits for ever for who doesn't read its answer. All numbers are of `ServerConfig`.
+
+- A head has `handshake_timeout` from the start of the connection, or from its first byte on a kept
+  one; so many bytes as the longest token and `handshake_bytes` besides; `handshake_headers` lines.
+- A body has `partial_timeout` for every `message_bytes` of it. A call of ours is far smaller: it
+  has it for the whole. A site's uploads may go on as long as they go on.
+- `in_flight` requests may wait in line behind one that has no answer yet.
+- Who doesn't read an answer for `stall_timeout` is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import httptools
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from im_proto.wire.types import MAX_TOKEN
+
+from .websocket import STATE_KEY, IMProtocol, host_of
+
+if TYPE_CHECKING:
+    from .runner import Runner
+
+logger = logging.getLogger(__name__)
+#: Bytes that a peer takes within `stall_timeout` if it reads at all: a phone at its slowest.
+_TAKEN: Final = 4_096
+
+
+class _RefusedError(Exception):
+    """Out of the parser's callbacks: this is no request to go on with."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class GuardedHTTP(HttpToolsProtocol):
+    """One connection: its requests, or the upgrade to the WebSocket, which `IMProtocol` takes.
+
+    Args:
+        config: these four are uvicorn's.
+        server_state: …
+        app_state: …
+        _loop: …
+        counted: the address under which the connection was counted; None: it was not yet.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        counted: str | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._runner: Runner = app_state[STATE_KEY]
+        self._limits = self._runner.config
+        self._most = self._limits.handshake_bytes + MAX_TOKEN
+        #: to be given back at the end; None: another has the connection, or nobody
+        self._address = counted
+        self._deadline: asyncio.TimerHandle | None = None
+        self._in_head = True
+        self._lines = 0
+        #: bytes that may still come before the end of the head, or more of the body
+        self._room = 0
+        #: bytes of the body within this deadline
+        self._body = 0
+        #: looks whether an answer is taken
+        self._stall: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A peer has connected: the clock runs from here."""
+        super().connection_made(transport)
+        if self._address is None:
+            address = host_of(transport)
+            if not self._runner.enter(address):
+                transport.abort()
+                return
+            self._address = address
+        # told as soon as anything waits, so that what waits has a deadline also at a close
+        transport.set_write_buffer_limits(high=1, low=0)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The peer is gone."""
+        self._stop_clock()
+        self._stop_watching()
+        if self._address is not None:
+            self._runner.doors.leave(self._address)
+            self._address = None
+        super().connection_lost(exc)
+
+    # ------------------------------------------------------------ what comes in
+
+    def data_received(self, data: bytes) -> None:
+        """Give it to the parser, so much at a time that no limit is passed unseen."""
+        if self.transport.is_closing():
+            return  # TLS may have read more already
+        self._unset_keepalive_if_required()
+        if self._deadline is None and self._answered:
+            # uvicorn's own clock, for idle connections, was stopped just now
+            self._start_clock(self._limits.handshake_timeout)
+        try:
+            while data:
+                if not self._room:
+                    raise _RefusedError(431)
+                piece, data = data[: self._room], data[self._room :]
+                self._room -= len(piece)
+                self.parser.feed_data(piece)
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._should_upgrade():
+                self._upgrade(piece[upgrade.args[0] :] + data)
+        except httptools.HttpParserError as error:
+            refused = error.__context__
+            self._refuse(refused.status if isinstance(refused, _RefusedError) else 400)
+        except _RefusedError as refused:
+            self._refuse(refused.status)
+
+    def on_message_begin(self) -> None:
+        """A request begins; on a kept connection the clock starts anew."""
+        super().on_message_begin()
+        if not self._in_head:
+            self._expect_head()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One line of the head, or behind the body."""
+        self._lines += 1
+        if self._lines > self._limits.handshake_headers:
+            raise _RefusedError(431)
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """The head is complete."""
+        self._in_head = False
+        self._body = 0
+        self._start_clock(self._limits.partial_timeout)
+        if len(self.pipeline) >= self._limits.in_flight:
+            raise _RefusedError(400)
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """More of the body."""
+        self._room = self._most
+        self._body += len(body)
+        if self._body >= self._limits.message_bytes and not self._answered:
+            self._body = 0
+            self._start_clock(self._limits.partial_timeout)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is complete; if its answer was before, nobody else watches the clock."""
+        super().on_message_complete()
+        self._room = self._most
+        if not self._answered:
+            self._stop_clock()
+
+    def _upgrade(self, early: bytes) -> None:
+        """To the WebSocket: only behind the last answer, and nothing may come before ours."""
+        # uvicorn hands on the request as one of HTTP/1.1, whatever it was (RFC 6455 section 4.2.1)
+        modern = self.scope["http_version"] == "1.1"
+        if early or self._busy or not modern:
+            self._refuse(400)
+            return
+        self._stop_clock()
+        self._stop_watching()
+        self.transport.set_write_buffer_limits()
+        if self.url.partition(b"?")[0] == self._limits.path.encode():
+            self.ws_protocol_class = IMProtocol
+        if self.ws_protocol_class is not IMProtocol and self._address is not None:
+            self._runner.doors.leave(self._address)  # the site's own WebSockets are its to count
+        self._address = None
+        self.handle_websocket_upgrade()
+        if self.flow.write_paused:  # something of before still waits, if only TLS's own words
+            cast("asyncio.Protocol", self.transport.get_protocol()).pause_writing()
+
+    @property
+    def _answered(self) -> bool:
+        """The answer to the last request went out whole; there is no `cycle` before the first."""
+        return bool(getattr(self.cycle, "response_complete", False))
+
+    @property
+    def _busy(self) -> bool:
+        """A request has no whole answer yet."""
+        return not getattr(self.cycle, "response_complete", True)
+
+    def _expect_head(self) -> None:
+        self._in_head = True
+        self._lines = 0
+        self._room = self._most
+        self._start_clock(self._limits.handshake_timeout)
+
+    def _refuse(self, status: int) -> None:
+        """Say so, if nothing else is being said, and end."""
+        self._stop_clock()
+        logger.info("%s: refused with %d", self._address, status)
+        if self._busy:
+            self.transport.abort()
+            return
+        answer = b"connection: close\r\ncontent-length: 0\r\n\r\n"
+        self.transport.write(STATUS_LINE[status] + answer)
+        self.transport.close()
+
+    # ------------------------------------------------------------ clocks
+
+    def _start_clock(self, seconds: float) -> None:
+        self._stop_clock()
+        self._deadline = self.loop.call_later(seconds, self._too_late, seconds)
+
+    def _stop_clock(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _too_late(self, seconds: float) -> None:
+        if self.flow.read_paused:  # it is we who don't read: the application takes its time
+            self._start_clock(seconds)
+        else:
+            self.transport.abort()
+
+    def pause_writing(self) -> None:
+        """Something waits to be taken."""
+        super().pause_writing()
+        self._watch(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        """All was taken."""
+        super().resume_writing()
+        self._stop_watching()
+
+    def _watch(self, waiting: int) -> None:
+        self._stall = self.loop.call_later(self._limits.stall_timeout, self._look_if_taken, waiting)
+
+    def _look_if_taken(self, before: int) -> None:
+        waiting = self.transport.get_write_buffer_size()
+        if waiting > before - _TAKEN:
+            self.transport.abort()
+        else:
+            self._watch(waiting)
+
+    def _stop_watching(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
