@@ -1,4 +1,5 @@
-"""`im admin`: looks into a running server and kicks, by HTTP with a token of the role `admin`."""
+"""`im admin`: looks into a running server, kicks and revokes, by HTTP with a token of the role
+`admin`."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ from .common import DEFAULT_URL, Secret, Url, fail, sign
 
 app = typer.Typer(
     name="admin",
-    help="See who is online, look into a mailbox or at sessions, and kick.",
+    help="See who is online, look into a mailbox or at sessions, kick, and revoke tokens.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -107,6 +108,22 @@ def kick(
         _show(data, json, "", ())
     else:
         print(f"{data['kicked']} connections were ended")  # noqa: T201
+
+
+@app.command()
+def revoke(
+    user: Who,
+    url: Url = DEFAULT_URL,
+    token: AdminToken = "",
+    secret: Secret = "",
+    json: Json = False,
+) -> None:
+    """Refuse all tokens of a user that were made by now, and end the connections."""
+    data = _ask(url, token, secret, "POST", "revoke", {"user": user})
+    if json:
+        _show(data, json, "", ())
+    else:
+        print(f"revoked; {data['ended']} connections were ended")  # noqa: T201
 
 
 def _ask(

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import ipaddress
-import logging
 import os
 import sys
 from pathlib import Path
@@ -17,8 +14,8 @@ from typer.core import TyperCommand
 
 from im_proto import ClientConfig, IMError
 
-from . import admin, backup, chatting
-from .common import DEFAULT_URL, Proxy, Secret, Token, Url, User, fail, sign, warn_of_a_short
+from . import admin, backup, chatting, doctor, serve
+from .common import DEFAULT_URL, Proxy, Secret, Token, Url, User, fail, sign
 
 app = typer.Typer(
     name="im",
@@ -31,80 +28,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(admin.app, name="admin")
+app.command()(serve.serve)
+app.command()(doctor.doctor)
 app.command()(backup.backup)
-
-
-@app.command()
-def serve(
-    host: Annotated[
-        str, typer.Option(help="The address to listen on.", envvar="IM_HOST")
-    ] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option(help="0 takes a free one.", envvar="IM_PORT", min=0, max=65_535)
-    ] = 8080,
-    database: Annotated[
-        str, typer.Option(help="sqlite:///PATH; a server has it for itself.", envvar="IM_DATABASE")
-    ] = "sqlite:///im.db",
-    secret: Secret = "",
-    durability: Annotated[
-        Literal["power", "process"],
-        typer.Option(
-            help="What an acknowledged message survives: 'power', a power cut; 'process', a "
-            "killed process (the last moments may be lost at a power cut)."
-        ),
-    ] = "power",
-    dev: Annotated[
-        bool,
-        typer.Option("--dev", help="Take dev:USER for a token. On this machine only."),
-    ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
-) -> None:
-    """Run the server: WebSocket at /ws, HTTP calls under /im, health at /healthz.
-
-    SIGTERM ends it in good order: everybody is told, nothing accepted is lost, exit 0.
-    """
-    try:
-        from im_server import DevAuthenticator, IMServer, JWTAuthenticator, StoreError
-    except ImportError as error:
-        fail(f"the server is not installed ({error.name})", 'pip install "im-proto[server,cli]"')
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-    )
-    if dev:
-        if not _loopback(host):
-            fail(
-                f"--dev lets anybody be anybody, so it listens on this machine only, not on {host}",
-                "use --secret, or --host 127.0.0.1",
-            )
-        authenticate: DevAuthenticator | JWTAuthenticator = DevAuthenticator()
-    elif secret:
-        warn_of_a_short(secret)
-        authenticate = JWTAuthenticator(secret)
-    else:
-        fail(
-            "the server needs a secret to check tokens with",
-            'im serve --secret "$(openssl rand -hex 32)", or to try things out: im serve --dev',
-        )
-    try:
-        server = IMServer(store=database, authenticate=authenticate, durability=durability)
-        server.run(host=host, port=port, ready=_listening)
-    except StoreError as error:
-        fail(str(error))
-    except (OSError, UnicodeError) as error:
-        why = getattr(error, "strerror", None) or error
-        fail(f"can't listen on {host}:{port}: {why}", "choose another --host or --port")
-
-
-def _listening(url: str) -> None:
-    # the one line that scripts wait for
-    print(f"listening on {url}", flush=True)  # noqa: T201
-
-
-def _loopback(host: str) -> bool:
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
 
 
 @app.command()

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
 
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
-
-_MIN_SECRET = 32
 
 
 def fail(text: str, hint: str = "", code: int = 1) -> NoReturn:
@@ -39,7 +36,7 @@ Secret = Annotated[
     str,
     typer.Option(
         "--secret",
-        help="The server's secret: signs (client) or checks (server) tokens.",
+        help="The server's secret: signs a token.",
         envvar="IM_SECRET",
         show_envvar=True,
     ),
@@ -56,19 +53,6 @@ Proxy = Annotated[
 DEFAULT_URL = "ws://127.0.0.1:8080/ws"
 
 
-def warn_of_a_short(secret: str) -> None:
-    """Say it."""
-    if len(secret.encode()) < _MIN_SECRET:
-        errors.print(
-            f"warning: the secret has fewer than {_MIN_SECRET} bytes and may be guessed; "
-            "make one with: openssl rand -hex 32",
-            style="yellow",
-        )
-        from jwt.warnings import InsecureKeyLengthWarning
-
-        warnings.simplefilter("ignore", InsecureKeyLengthWarning)
-
-
 def sign(
     user: str,
     secret: str,
@@ -81,7 +65,6 @@ def sign(
         from im_server.tokens import make_token
     except ImportError as error:
         fail(f"tokens are not installed ({error.name})", 'pip install "im-proto[server,cli]"')
-    warn_of_a_short(secret)
     try:
         return make_token(user, secret, expires_in=expires_in, roles=roles, name=name)
     except ValueError as error:

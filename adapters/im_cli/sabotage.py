@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from im_proto.client import incoming
-from im_proto.server import commit, hub, planning, resume
+from im_proto.server import commit, entrance, hub, planning, resume
 from im_proto.server.records import PLAIN, CommitResult, Login, Submission
 
 #: Above every msgId that a client draws, which are microseconds since 1970.
@@ -67,7 +67,7 @@ def _resume() -> list[_Patch]:
     return [
         (incoming.Inbox, "resume", lambda self: None),
         (incoming.Inbox, "logged_in", begin_anew),
-        (hub, "start_of", at_the_head),
+        (entrance, "start_of", at_the_head),
     ]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import jwt
 import pytest
 
 from adapters.adapter_kit import closed_port
@@ -39,8 +38,9 @@ def test_without_its_extra_it_says_what_to_install(missing: str, named: str) -> 
 def test_without_the_server_the_commands_that_need_it_say_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(sys.modules, "im_server", None)
-    monkeypatch.setitem(sys.modules, "im_server.tokens", None)
+    for name in ["im_server", *sys.modules]:  # what another test has loaded counts too
+        if name.partition(".")[0] == "im_server":
+            monkeypatch.setitem(sys.modules, name, None)
     for arguments in (("serve", "--dev"), ("token", "1", "--secret", SECRET)):
         result = im(*arguments)
         assert (result.code, result.out) == (1, "")
@@ -110,12 +110,10 @@ def test_roles_name_and_expiry_of_a_token() -> None:
     assert (identity.username, identity.expires_in) == ("Ann", None)
 
 
-def test_a_short_secret_is_warned_of_beside_the_token() -> None:
+def test_a_short_secret_is_refused() -> None:
     result = im("token", "1", "--secret", "short")
-    assert result.code == 0 and "openssl rand -hex 32" in result.err
-    (line,) = result.out.splitlines()
-    with pytest.warns(jwt.InsecureKeyLengthWarning):
-        assert JWTAuthenticator("short").authenticate(line).user == 1
+    assert (result.code, result.out) == (1, "")
+    assert "fewer than 32 bytes" in result.err and result.err.count("openssl rand -hex 32") == 1
 
 
 @pytest.mark.parametrize(
