@@ -6,10 +6,15 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -qq
 
+LOWEST := .venv-lowest
+# The tests of what another version of a package would break.
+LEANING := tests/fuzz tests/server tests/cli tests/core/test_config.py \
+	tests/core/test_framing*.py tests/core/test_machines*.py
+
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test test-all simulate autobahn lint docs clean
+.PHONY: help demo install test test-all lowest simulate autobahn fuzz lint audit docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,11 +30,17 @@ test: $(VENV)/.dev ## the tests that need no services and no browser, four minut
 test-all: $(VENV)/.dev ## all tests, also those that build wheels or take minutes
 	$(PYTEST) $(ARGS)
 
+lowest: $(LOWEST)/.done ## what leans on other packages, with the oldest that pyproject.toml allows
+	$(LOWEST)/bin/python -m pytest -n auto --dist loadfile -m "not slow" $(LEANING) $(ARGS)
+
 simulate: $(VENV)/.dev ## a thousand seeds of SimWorld with all faults (ARGS="--seeds 50")
 	$(BIN)/im simulate --seeds 1000 --clients 5 --minutes 10 --jobs 2 $(ARGS)
 
 autobahn: $(VENV)/.dev ## all 517 Autobahn cases, server and clients, and a table (half an hour)
 	$(BIN)/python -m tests.autobahn $(ARGS)
+
+fuzz: $(VENV)/.dev ## coverage-guided fuzzing, a minute each (ARGS="--target frames --minutes 10")
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 lint: $(VENV)/.dev ## ruff, mypy --strict, purity of the core, generated docs up to date
 	$(BIN)/ruff check .
@@ -39,12 +50,15 @@ lint: $(VENV)/.dev ## ruff, mypy --strict, purity of the core, generated docs up
 	$(BIN)/python docs/draw_machines.py --check
 	$(BIN)/python docs/draw_reference.py --check
 
+audit: $(VENV)/.dev ## known weaknesses and licences of what we need
+	$(BIN)/python -m tests.supply.audit
+
 docs: $(VENV)/.dev ## draw what is generated from the code
 	$(BIN)/python docs/draw_machines.py
 	$(BIN)/python docs/draw_reference.py
 
 clean: ## remove .venv and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf $(VENV) $(LOWEST) .fuzz .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "im-proto needs Python 3.11 or newer; make PYTHON=python3.x")'
@@ -57,3 +71,8 @@ $(VENV)/.demo: pyproject.toml | $(BIN)/python
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(PIP) install -e ".[dev]"
 	@touch $@ $(VENV)/.demo
+
+$(LOWEST)/.done: pyproject.toml $(VENV)/.dev
+	$(BIN)/uv venv -q --clear --python $(BIN)/python $(LOWEST)
+	VIRTUAL_ENV=$(LOWEST) $(BIN)/uv pip install -q --resolution lowest-direct -e ".[dev]"
+	@touch $@
