@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from jwt.algorithms import ECAlgorithm
 
 from adapters.adapter_kit import run, until
 from docs.test_examples import ROOT, blocks
@@ -19,7 +23,7 @@ from im_proto.client.events import TokenRefreshed
 from im_proto.testing import SimulationFailure
 from im_server import Identity, IMServer, TokenRefusedError
 from im_server.tokens import Authenticator
-from server.server_kit import Running, running_server, token
+from server.server_kit import SECRET, Running, running_server, token
 
 HOW_TO = ROOT / "docs" / "how-to"
 
@@ -131,7 +135,7 @@ class ShortTokens(Authenticator):
 
 @run
 async def test_a_token_is_renewed_on_the_live_connection_and_a_new_one_goes_on() -> None:
-    (source, again) = blocks(HOW_TO / "tokens.md", "python")
+    (source, again, *_) = blocks(HOW_TO / "tokens.md", "python")
     tokens = ["good 1", "good 2", "bad", "bad", "bad"]
     notices: list[object] = []
 
@@ -158,6 +162,25 @@ async def test_a_token_is_renewed_on_the_live_connection_and_a_new_one_goes_on()
         names["logged_in_again"](client, "good 3")
         await client.connect()
         await client.close()
+
+
+@run
+async def test_keys_are_given_as_the_page_says_and_tokens_revoked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (*_, keys, revoke) = blocks(HOW_TO / "tokens.md", "python")
+    monkeypatch.chdir(tmp_path)
+    private = ec.generate_private_key(ec.SECP256R1())
+    jwk = json.loads(ECAlgorithm.to_jwk(private.public_key())) | {"kid": "1"}
+    (tmp_path / "keys.json").write_text(json.dumps({"keys": [jwk]}))
+    pem = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    names = {"SECRET": SECRET, "NEW_SECRET": SECRET[::-1], "PUBLIC_KEY": pem.decode()}
+    exec(compile(keys + revoke, "tokens.md", "exec"), names)
+    async with running_server() as server, talking(server, 2) as client:
+        closed = asyncio.Event()
+        client.on("auth_failed", lambda error: closed.set())
+        await names["lock_out"](server.server, 2)
+        await closed.wait()
 
 
 def test_the_server_of_the_page_asks_the_function(monkeypatch: pytest.MonkeyPatch) -> None:
