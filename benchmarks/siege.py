@@ -1,13 +1,13 @@
 """A siege: good users chat while others attack the server, and nobody good may notice.
 
-    python benchmarks/siege.py [--minutes 10] [--clients 90] [--attackers 10] [--json]
+    python benchmarks/siege.py [--minutes 10] [--quiet 3] [--clients 90] [--attackers 10] [--json]
     python benchmarks/siege.py --table [--seconds 5] [--only NAME …]
 
 `im serve` runs in a process of its own with all limits as they are by default; the good users and
 the attackers (tests/security/attacks) in two more. All good users come from 127.0.0.1, each
 attacker from an address of its own, so that limits by address act as they do in life. Attackers
-stand back for the others by `nice`, as they would have machines of their own. Three phases of equal
-length: quiet, siege, quiet.
+stand back for the others by `nice`, as they would have machines of their own. Three phases: quiet,
+siege, quiet.
 
 Exit 0: no message of a good user was lost, came twice or out of order, none lost its connection,
 their p99 at most doubled, the server's memory stayed flat, and every answer was a documented one.
@@ -110,7 +110,7 @@ class Siege:
 
 async def besiege(options: argparse.Namespace) -> dict[str, Any]:
     """The three phases; returns what was found."""
-    seconds = options.minutes * 60
+    seconds, quiet = options.minutes * 60, options.quiet * 60
     with tempfile.TemporaryDirectory(prefix="im-siege-") as directory, Watching() as watching:
         server = Server(Path(directory), "power", None)
         await server.start()
@@ -118,19 +118,20 @@ async def besiege(options: argparse.Namespace) -> dict[str, Any]:
             siege = Siege(server, options, watching)
             async with siege.good:
                 await asyncio.sleep(WARM)
-                watching.say(f"quiet, {seconds:g} s")
-                await siege.phase("quiet", seconds)
+                watching.say(f"quiet, {quiet:g} s")
+                await siege.phase("quiet", quiet)
                 watching.say(f"siege, {seconds:g} s")
                 async with siege.attackers(options.attackers, SLOT):
                     await siege.phase("siege", seconds)
-                watching.say(f"quiet again, {seconds:g} s")
-                await siege.phase("quiet again", seconds)
+                watching.say(f"quiet again, {quiet:g} s")
+                await siege.phase("quiet again", quiet)
         finally:
             await server.stop()
     return {
         "clients": options.clients,
         "attackers": options.attackers,
         "minutes": options.minutes,
+        "quiet": options.quiet,
         "seed": options.seed,
         "machine": machine(),
         "phases": [phase.summary() for phase in siege.phases],
@@ -225,7 +226,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--minutes", type=float, default=10.0, help="of each phase")
+    parser.add_argument("--minutes", type=float, default=10.0, help="of the siege")
+    parser.add_argument("--quiet", type=float, default=3.0, help="minutes before it, and after it")
     parser.add_argument("--clients", type=int, default=90, help="good users, an even number")
     parser.add_argument("--attackers", type=int, default=10)
     parser.add_argument("--nice", type=int, default=10, help="by which attackers stand back")

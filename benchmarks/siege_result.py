@@ -128,7 +128,8 @@ def siege_section(result: Mapping[str, Any]) -> str:
     """The siege as Markdown."""
     lines = [
         f"{result['clients']} good users, {result['attackers']} attackers, "
-        f"{result['minutes']:g} minutes a phase; {result['machine']}.",
+        f"{result['minutes']:g} minutes, with {result['quiet']:g} quiet ones before and after; "
+        f"{result['machine']}.",
         "",
         "| phase | messages | p50 | p99 | CPU | memory, first quarter | last quarter |",
         "|---|---|---|---|---|---|---|",

@@ -14,6 +14,8 @@ import im_proto
 
 _START_TIMEOUT: Final = 30.0
 _STOP_TIMEOUT: Final = 10.0
+#: Two users who write as fast as they can, which a site's server would slow down.
+_RATES: Final = ("messages_per_second=10000", "envelopes_per_second=10000")
 LOG: Final = "server.log"
 
 
@@ -52,6 +54,7 @@ class ServerProcess:
                 sys.executable,
                 *("-m", *module, "serve", "--host", "127.0.0.1", "--port", str(self.port)),
                 *("--database", f"sqlite:///{database}", "--durability", self._durability),
+                *(word for rate in _RATES for word in ("--set", rate)),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
