@@ -110,13 +110,6 @@ class ServerCore(Authenticated):
             self._timers.set(Timer.RATE, self._now + budget.wait(self._now))
         return True
 
-    def _on_binary(self, _: inp.BinaryReceived) -> None:
-        if self.state != "closing":
-            reason = "only text messages are used here"
-            self._on_violation(
-                inp.FramingViolated(connection=self.connection, code=1003, reason=reason)
-            )
-
     def _dispatch(self, message: Incoming) -> None:
         if isinstance(message, Malformed):
             self._on_malformed(message)
@@ -298,7 +291,6 @@ _HANDLERS: Final[dict[type, Any]] = {
     inp.TimePassed: ServerCore._on_time,
     inp.UpgradeAsked: ServerCore._on_upgrade,
     inp.TextReceived: ServerCore._on_text,
-    inp.BinaryReceived: ServerCore._on_binary,
     inp.ControlReceived: ServerCore._on_control,
     inp.PartialChanged: ServerCore._on_partial,
     inp.PeerClosed: ServerCore._on_peer_closed,

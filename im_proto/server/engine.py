@@ -217,7 +217,9 @@ class MessageEngine:
     ) -> None:
         self.core = c.ServerCore(connection, config, now=now, wall_offset=wall_offset, peer=peer)
 
-    def step(self, *events: inp.BytesReceived | inp.CoreInput, now: float) -> list[act.CoreAction]:
+    def step(
+        self, *events: inp.BytesReceived | inp.BinaryReceived | inp.CoreInput, now: float
+    ) -> list[act.CoreAction]:
         """Take inputs that belong together; return what is to be done about them, in order."""
         known: list[inp.CoreInput] = []
         for event in events:
@@ -225,6 +227,10 @@ class MessageEngine:
                 raise LocalProtocolError("a transport of whole messages gives no bytes")
             if isinstance(event, inp.UpgradeAsked) and self.core.state != "handshaking":
                 continue  # a server that goes down has refused it before it asked
+            if isinstance(event, inp.BinaryReceived):
+                if self.core.state != "closing":
+                    known.append(_violation(event, 1003, "only text messages are used here"))
+                continue
             known.append(self._judged(event) if isinstance(event, inp.TextReceived) else event)
         return self.core.step(*known, now=now)
 
@@ -235,9 +241,7 @@ class MessageEngine:
             return received
         if len(text) <= largest and len(text.encode("utf-8", "surrogatepass")) <= largest:
             return received
-        return inp.FramingViolated(
-            connection=received.connection, code=1009, reason="message too big"
-        )
+        return _violation(received, 1009, "message too big")
 
     def next_deadline(self) -> float | None:
         """When to call `step(TimePassed())` at the latest."""
@@ -247,3 +251,9 @@ class MessageEngine:
     def closed(self) -> bool:
         """The transport is gone; the engine may be forgotten."""
         return self.core.state == "closed"
+
+
+def _violation(
+    received: inp.TextReceived | inp.BinaryReceived, code: int, reason: str
+) -> inp.FramingViolated:
+    return inp.FramingViolated(connection=received.connection, code=code, reason=reason)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from ..config import ServerConfig
 from ..errors import LocalProtocolError, printable
-from ..wire import UserId, codes, user_id
+from ..wire import UserId, codes
 from . import talk
 from .actions import Drained
 from .desk import HubOutput, HubTimer
@@ -37,7 +37,6 @@ from .inputs import (
 )
 from .parts import DrainAsked
 from .pushes import STORE_GONE
-from .questions import UNAVAILABLE
 from .rates import Costly
 from .revocations import Revocations
 
@@ -49,6 +48,8 @@ class TimePassed:
     """The hub's `next_deadline()` has come."""
 
 
+#: What the site wants, and is answered.
+Wish = SendAsked | CallAsked | RevokeAsked
 HubInput = talk.ToHub | StoreInput | SiteInput | TimePassed | DrainAsked
 
 
@@ -85,7 +86,9 @@ class Hub(Entrance):
         handler = _HANDLERS.get(type(event))
         if handler is None:
             raise LocalProtocolError(f"{type(event).__name__} is not an input of a hub")
-        if not isinstance(event, Costly) or self._affords(event):
+        if isinstance(event, Wish) and self._draining is not None:
+            self._site.refuse(event.request, codes.SERVER_ERROR, self._draining.reason)
+        elif not isinstance(event, Costly) or self._affords(event):
             handler(self, event)
         self._send_off()
         self._commit()
@@ -116,19 +119,6 @@ class Hub(Entrance):
         )
         self._end_all(asked.user, asked.device, end)
 
-    def _on_revoke(self, asked: RevokeAsked) -> None:
-        """With a new token it may come back at once."""
-        if self._draining is not None:
-            self._site.refuse(asked.request, codes.SERVER_ERROR, self._draining.reason)
-            return
-        try:
-            user = user_id(asked.user)
-        except ValueError as error:
-            self._site.refuse(asked.request, codes.BAD_REQUEST, str(error))
-            return
-        end = talk.End(code=4003, reason=printable(asked.reason))
-        self.revocations.revoke(asked, user, self._end_all(user, None, end))
-
     def _on_called(self, done: CallDone) -> None:
         if self._questions.done(done):
             self._presence.met(done.acquainted)
@@ -136,18 +126,6 @@ class Hub(Entrance):
     def _on_retained(self, retained: Retained) -> None:
         for session in self._retain.done(retained):
             self._pump(session)
-
-    def _on_send_asked(self, asked: SendAsked) -> None:
-        if self._draining is not None:
-            self._site.refuse(asked.request, codes.SERVER_ERROR, self._draining.reason)
-            return
-        self._site.send(asked)
-
-    def _on_call_asked(self, asked: CallAsked) -> None:
-        if self._draining is not None:
-            self._site.refuse(asked.request, codes.SERVER_ERROR, self._draining.reason)
-            return
-        self._questions.called(asked)
 
     def _on_store_failed(self, failed: StoreFailed) -> None:
         """Whoever waits for it is told, or ended: nobody waits for ever."""
@@ -159,9 +137,7 @@ class Hub(Entrance):
             return
         if self._read_failed(request) or self._peers.failed(request):
             return
-        revoked = self.revocations.failed(request)
-        if revoked is not None:
-            self._site.refuse(revoked, codes.SERVER_ERROR, UNAVAILABLE)
+        if self.revocations.failed(request):
             return
         unanswered = self._questions.failed(request)
         if unanswered is None:
@@ -249,10 +225,10 @@ _HANDLERS: Final[dict[type, Any]] = {
     RevocationStored: lambda hub, stored: hub.revocations.stored(stored.request),
     StoreFailed: Hub._on_store_failed,
     Authorized: Hub._on_authorized,
-    SendAsked: Hub._on_send_asked,
-    CallAsked: Hub._on_call_asked,
+    SendAsked: lambda hub, asked: hub._site.send(asked),
+    CallAsked: lambda hub, asked: hub._questions.called(asked),
     KickAsked: Hub._on_kick,
-    RevokeAsked: Hub._on_revoke,
+    RevokeAsked: lambda hub, asked: hub.revocations.revoke(asked, hub._end_all),
     TimePassed: Hub._on_time,
     DrainAsked: Hub._on_drain,
 }

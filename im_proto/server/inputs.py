@@ -361,7 +361,6 @@ CoreInput = (
     | TimePassed
     | UpgradeAsked
     | TextReceived
-    | BinaryReceived
     | ControlReceived
     | PartialChanged
     | PeerClosed

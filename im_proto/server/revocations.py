@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from ..errors import printable
 from ..wire import UserId, codes, user_id
+from . import talk
 from .actions import Answered, StoreRevoke
 from .desk import Desk
 from .inputs import RevokeAsked
+from .questions import UNAVAILABLE
 
 #: What whoever comes with such a token is told.
 REASON = "the token was revoked"
@@ -43,8 +47,15 @@ class Revocations:
             return False
         return before is not None and (issued_at is None or issued_at < before)
 
-    def revoke(self, asked: RevokeAsked, user: UserId, ended: int) -> None:
-        """Revoke what was made by now; `ended` connections are told."""
+    def revoke(self, asked: RevokeAsked, end: Callable[[UserId, None, talk.End], int]) -> None:
+        """Revoke what was made by now, and `end` the user's connections: with a new token they may
+        come back at once."""
+        try:
+            user = user_id(asked.user)
+        except ValueError as error:
+            self._answer(asked.request, codes.BAD_REQUEST, None, str(error))
+            return
+        ended = end(user, None, talk.End(code=4003, reason=printable(asked.reason)))
         # Those of this millisecond too, and never fewer than before: the clock may have gone back.
         before = max(self._desk.wall_ms + 1, self._before.get(user, 0))
         self._before[user] = before
@@ -57,11 +68,15 @@ class Revocations:
         asked = self._asked.pop(request, None)
         if asked is not None:
             site, before, ended = asked
-            data = {"before": before, "ended": ended}
-            self._desk.do(Answered(request=site, code=codes.OK, data=data, text=""))
+            self._answer(site, codes.OK, {"before": before, "ended": ended}, "")
 
-    def failed(self, request: int) -> int | None:
-        """The store could not keep it: what the site is to be told so of; None: it wasn't asked
-        this."""
+    def failed(self, request: int) -> bool:
+        """The store could not keep it; was it asked this?"""
         asked = self._asked.pop(request, None)
-        return None if asked is None else asked[0]
+        if asked is None:
+            return False
+        self._answer(asked[0], codes.SERVER_ERROR, None, UNAVAILABLE)
+        return True
+
+    def _answer(self, request: int, code: int, data: Any, text: str) -> None:
+        self._desk.do(Answered(request=request, code=code, data=data, text=text))

@@ -9,8 +9,8 @@ import pytest
 
 from im_proto.config import ServerConfig
 from im_proto.server import actions as act
+from im_proto.server import entrance, mail, talk
 from im_proto.server import hub as h
-from im_proto.server import mail, talk
 from im_proto.server.commits import Commits
 from im_proto.server.engine import ServerEngine
 from im_proto.server.gateway import Gateway
@@ -173,9 +173,9 @@ def a_device_may_be_here_twice(p: Patch) -> None:
 
 
 def a_new_login_begins_at_the_end(p: Patch) -> None:
-    start = h.start_of
+    start = entrance.start_of
     p.setattr(
-        h,
+        entrance,
         "start_of",
         lambda login, resume, first: type(start(login, resume, first))(
             base=login.head, resume=None
