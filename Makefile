@@ -9,9 +9,8 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check -qq
 LOWEST := .venv-lowest
 # The tests of what another version of a package would break.
 LEANING := tests/core/test_config.py tests/core/test_framing*.py tests/core/test_machines*.py \
-	tests/server/test_asgi.py tests/server/test_http.py tests/server/test_hooks.py \
-	tests/server/test_migrations.py tests/server/test_store.py tests/server/test_tls.py \
-	tests/security/test_tokens.py tests/cli/test_commands.py tests/cli/test_serve_settings.py
+	tests/server/test_asgi.py tests/server/test_http.py tests/server/test_migrations.py \
+	tests/server/test_store.py tests/security/test_tokens.py tests/cli/test_commands.py
 
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 

@@ -83,14 +83,14 @@ def test_lives_under_small_limits_meet_them_and_keep_every_promise(
     monkeypatch.setattr(Desk, "tell", telling)
     small = {
         "messages_per_second": 5.0,
-        "message_burst": 20,
+        "message_burst": 8,
         "admissions": 1,
         "admission_window": 1.0,
         "connections_per_user": 2,
     }
     choose = _Life._server
     monkeypatch.setattr(_Life, "_server", lambda life: choose(life).model_copy(update=small))
-    for seed in range(4):
+    for seed in range(6):
         outcome = simulate(seed, minutes=1)
         assert outcome.failure is None, f"seed {seed}: {outcome.failure}"
     assert met["USER_RATE"] and met["1013: too many log in at once"]
