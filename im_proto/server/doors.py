@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ..bucket import Buckets
 from ..config import ServerConfig
-from .origins import is_proxy, networks, place
+from .origins import Network, is_proxy, networks, place
 
 
 class Doors:
@@ -67,9 +67,7 @@ class Doors:
 
     def counted(self, address: str) -> str | None:
         """As what an address counts; None: as none."""
-        if not address or is_proxy(address, self._proxies):
-            return None
-        return place(address)
+        return _counted(address, self._proxies)
 
 
 class Arrivals:
@@ -91,10 +89,17 @@ class Arrivals:
 
     def come(self, address: str, now: float) -> bool:
         """May another one come from there now? `now` is in seconds."""
-        if not address or is_proxy(address, self._proxies):
+        counted = _counted(address, self._proxies)
+        if counted is None:
             return True
-        bucket = self._buckets.of(place(address), now)
+        bucket = self._buckets.of(counted, now)
         if bucket.level(now) < 1:
             return False
         bucket.take(now)
         return True
+
+
+def _counted(address: str, proxies: Sequence[Network]) -> str | None:
+    if not address or is_proxy(address, proxies):
+        return None
+    return place(address)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final
 
-from ..config import ServerConfig
 from ..wire import UserId
 from . import talk
 from .actions import StoreLogin
 from .inputs import LoginStored
 from .mail import Mail
-from .parts import DrainAsked
+from .parts import DrainAsked, LoginUnderWay
 from .records import PLAIN, Login
 from .resume import start_of
 from .session import Session
@@ -22,36 +21,8 @@ DRAIN_RETRY_AFTER: Final = 1.0
 CROWDED_RETRY_AFTER: Final = 30.0
 
 
-@dataclass(slots=True)
-class _Asked:
-    """A login that is with the store, and a connection that still wants it."""
-
-    request: talk.LoginAsked
-    wanted: bool = field(default=True)
-
-
 class Entrance(Mail):
-    """Lets connections in, and logs them in.
-
-    Args:
-        config: limits and timeouts.
-        now: seconds on a monotonic clock; the same clock as in every later call.
-        wall: seconds since 1970 at `now`.
-        authorizes: the site is asked who may write to whom (`Authorize`).
-        tells: the site is told of every new message (`MessageStored`).
-    """
-
-    def __init__(
-        self,
-        config: ServerConfig,
-        *,
-        now: float,
-        wall: float,
-        authorizes: bool = False,
-        tells: bool = False,
-    ) -> None:
-        super().__init__(config, now=now, wall=wall, authorizes=authorizes, tells=tells)
-        self._logins: dict[int, _Asked] = {}
+    """Lets connections in, and logs them in."""
 
     def _on_arrived(self, arrived: talk.Arrived) -> None:
         if self._draining is not None:
@@ -77,7 +48,7 @@ class Entrance(Mail):
             self._tell(asked.connection, refusal)
             return
         request = self.desk.request()
-        self._logins[request] = _Asked(asked)
+        self._logins[request] = LoginUnderWay(asked)
         resume_seq = asked.resume.seq if asked.resume is not None else None
         self.desk.do(
             StoreLogin(

@@ -28,6 +28,14 @@ class DrainAsked:
     retry_after: float | None
 
 
+@dataclass(slots=True)
+class LoginUnderWay:
+    """A login that is with the store, and a connection that still wants it."""
+
+    request: talk.LoginAsked
+    wanted: bool = True
+
+
 class Parts:
     """See the module.
 
@@ -66,6 +74,8 @@ class Parts:
         self._typists = Typists(self.desk, self._peers)
         self._site = Site(self.desk, self._commits)
         self._retain = Retain(self.desk)
+        #: by the request of a login
+        self._logins: dict[int, LoginUnderWay] = {}
         #: by the request of a read: for which connection
         self._reads: dict[int, int] = {}
         #: the server goes down: why, and when clients may come back
