@@ -12,7 +12,8 @@ LEANING := tests/core/test_config.py tests/core/test_framing*.py tests/core/test
 	tests/server/test_asgi.py tests/server/test_http.py tests/server/test_migrations.py \
 	tests/server/test_store.py tests/security/test_tokens.py tests/cli/test_commands.py
 
-PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
+# With loadfile, xdist hangs when it replaces a worker that crashed, so none is replaced.
+PYTEST := -m pytest -n auto --dist loadfile --max-worker-restart=0
 
 .DEFAULT_GOAL := help
 .PHONY: help demo install test test-all lowest simulate autobahn fuzz lint audit docs clean
@@ -26,13 +27,13 @@ demo: $(VENV)/.demo ## watch messages survive a server that is killed (ARGS="--m
 install: $(VENV)/.dev ## .venv with everything that development needs
 
 test: $(VENV)/.dev ## the tests that need no services and no browser, four minutes on two cores
-	$(PYTEST) -m "not slow" $(ARGS)
+	$(BIN)/python $(PYTEST) -m "not slow" $(ARGS)
 
 test-all: $(VENV)/.dev ## all tests, also those that build wheels or take minutes
-	$(PYTEST) $(ARGS)
+	$(BIN)/python $(PYTEST) $(ARGS)
 
 lowest: $(LOWEST)/.done ## what leans on other packages, with the oldest that pyproject.toml allows
-	$(LOWEST)/bin/python -m pytest -n auto --dist loadfile -m "not slow" $(LEANING) $(ARGS)
+	$(LOWEST)/bin/python $(PYTEST) -m "not slow" $(LEANING) $(ARGS)
 
 simulate: $(VENV)/.dev ## a thousand seeds of SimWorld with all faults (ARGS="--seeds 50")
 	$(BIN)/im simulate --seeds 1000 --clients 5 --minutes 10 --jobs 2 $(ARGS)

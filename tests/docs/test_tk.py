@@ -1,13 +1,19 @@
-"""The chat window of examples/, in a real window."""
+"""The chat window of examples/, in a real window.
+
+Each scene has a process of its own: an object of Tk that the collector of another thread frees
+aborts the process ("Tcl_AsyncDelete: async handler deleted by the wrong thread").
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import runpy
+import subprocess
 import sys
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -27,8 +33,8 @@ ChatWindow: Any = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "t
 ]
 
 
-@pytest.fixture
-def server_url() -> Generator[str]:
+@contextlib.contextmanager
+def serving() -> Iterator[str]:
     """A server on a loop of its own, as the window needs this thread."""
     ready: list[str] = []
     started, over = threading.Event(), threading.Event()
@@ -62,7 +68,7 @@ def until(root: Any, done: Callable[[], bool]) -> None:
         root.update()
 
 
-def test_a_window_shows_what_comes_and_sends_what_is_typed(server_url: str) -> None:
+def shows_what_comes_and_sends_what_is_typed(server_url: str) -> None:
     root = tk.Tk()
     window = ChatWindow(root, config(server_url, 1, device_id="tk-chat"), "2")
     with IMClient(config(server_url, 2)) as other, ThreadPoolExecutor(1) as pool:
@@ -81,7 +87,7 @@ def test_a_window_shows_what_comes_and_sends_what_is_typed(server_url: str) -> N
         window.close()
 
 
-def test_what_the_window_did_not_show_is_not_acknowledged(server_url: str) -> None:
+def does_not_acknowledge_what_it_did_not_show(server_url: str) -> None:
     with IMClient(config(server_url, 2)) as other:
         root = tk.Tk()
         window = ChatWindow(root, config(server_url, 1, device_id="tk-chat"), "2")
@@ -92,3 +98,30 @@ def test_what_the_window_did_not_show_is_not_acknowledged(server_url: str) -> No
         window = ChatWindow(root, config(server_url, 1, device_id="tk-chat"), "2")
         until(root, lambda: "2: too late" in window.transcript.get("1.0", "end"))
         window.close()
+
+
+SCENES = {
+    scene.__name__: scene
+    for scene in (
+        shows_what_comes_and_sends_what_is_typed,
+        does_not_acknowledge_what_it_did_not_show,
+    )
+}
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_a_window(scene: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, __file__, scene],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=5 * PATIENCE,
+    )
+    assert ended.returncode == 0, ended.stdout
+
+
+if __name__ == "__main__":
+    with serving() as url:
+        SCENES[sys.argv[1]](url)
