@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Generic, TypeVar
+from typing import TypeVar
+
+from .forgetting import Forgetting
 
 
 class Bucket:
@@ -41,36 +43,16 @@ class Bucket:
 K = TypeVar("K", bound=Hashable)
 
 
-class Buckets(Generic[K]):
+class Buckets(Forgetting[K, Bucket]):
     """A bucket for each who takes. Those that are full again are forgotten: they are like new ones.
 
     Args:
         rate, burst: of each; see `Bucket`.
     """
 
-    __slots__ = ("_buckets", "_burst", "_rate")
+    __slots__ = ()
 
     def __init__(self, rate: float, burst: float) -> None:
-        self._rate = rate
-        self._burst = burst
-        #: who took last stands last
-        self._buckets: dict[K, Bucket] = {}
-
-    def __len__(self) -> int:
-        return len(self._buckets)
-
-    def of(self, who: K, now: float) -> Bucket:
-        """The bucket of one, to take from it."""
-        bucket = self._buckets.pop(who, None)
-        if bucket is None:
-            self._forget(now)
-            bucket = Bucket(self._rate, self._burst, now)
-        self._buckets[who] = bucket
-        return bucket
-
-    def _forget(self, now: float) -> None:
-        while self._buckets:
-            first = next(iter(self._buckets))
-            if self._buckets[first].level(now) < self._burst:
-                return
-            del self._buckets[first]
+        super().__init__(
+            lambda now: Bucket(rate, burst, now), lambda bucket, now: bucket.level(now) >= burst
+        )

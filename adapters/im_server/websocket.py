@@ -8,6 +8,7 @@ too, where the engine answers a wrong path.
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.config import Config
@@ -21,16 +22,36 @@ if TYPE_CHECKING:
 
 #: Bytes that may wait for a slow reader before the engine is told.
 HIGH_WATER = 65_536
-#: The most bytes of one connection that are worked on before it is another one's turn: some hundred
-#: small frames are 10 ms of work, and asyncio would read 256 KiB at once.
-READ_BYTES = 16_384
+#: The most bytes of one connection that are worked on before it is another one's turn: some fifty
+#: short messages are 5 ms of work, and asyncio would read 256 KiB at once.
+READ_BYTES = 4_096
 _NOTHING = memoryview(b"")
 
 #: The key under which the runner stands in uvicorn's lifespan state.
 STATE_KEY = "im_runner"
 
 
-class IMProtocol(asyncio.BufferedProtocol, asyncio.Protocol):
+class SmallReads(asyncio.BufferedProtocol, asyncio.Protocol):
+    """A protocol that is given at most `read_bytes` at a time: asyncio would read 256 KiB, and
+    nobody else has a turn until they are worked on."""
+
+    read_bytes = READ_BYTES
+    _buffer = _NOTHING
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the next bytes go, for this read alone: no connection ever sees the bytes of
+        another. As a view, since asyncio's TLS writes to slices of it, which of a bytearray are
+        copies."""
+        self._buffer = memoryview(bytearray(self.read_bytes))
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Bytes came in."""
+        data, self._buffer = bytes(self._buffer[:nbytes]), _NOTHING
+        self.data_received(data)
+
+
+class IMProtocol(SmallReads):
     """One WebSocket connection.
 
     The arguments are those that uvicorn gives to its own WebSocket protocols.
@@ -45,7 +66,6 @@ class IMProtocol(asyncio.BufferedProtocol, asyncio.Protocol):
         #: counted by whom the connection comes from, and to be given back here
         self._address = ""
         self._name = 0
-        self._buffer = _NOTHING
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The upgrade request follows as data."""
@@ -55,18 +75,6 @@ class IMProtocol(asyncio.BufferedProtocol, asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=HIGH_WATER)
         self._peers.add(self)  # type: ignore[arg-type]  # as uvicorn's own protocols do
         self._name = self._runner.connected(self, self._address)
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        """Where the next bytes go, for this read alone: no connection ever sees the bytes of
-        another. As a view, since asyncio's TLS writes to slices of it, which of a bytearray are
-        copies."""
-        self._buffer = memoryview(bytearray(READ_BYTES))
-        return self._buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
-        """Bytes came in."""
-        data, self._buffer = bytes(self._buffer[:nbytes]), _NOTHING
-        self.data_received(data)
 
     def data_received(self, data: bytes) -> None:
         """Bytes came in: the upgrade request, which uvicorn has read, or what `buffer_updated`
@@ -117,6 +125,15 @@ class IMProtocol(asyncio.BufferedProtocol, asyncio.Protocol):
                 transport.resume_reading()
         else:
             raise TypeError(f"{type(action).__name__} is not for a transport of bytes")
+
+
+def no_delay(transport: asyncio.BaseTransport) -> None:
+    """Send what is written at once, also while something before it is not acknowledged: else a
+    second message waits up to 40 ms for the peer's TCP. asyncio does so by itself, but not for a
+    listening socket that was made without the number of its protocol, as Python makes them."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def host_of(transport: asyncio.BaseTransport) -> str:

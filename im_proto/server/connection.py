@@ -65,6 +65,8 @@ class Connection:
         self._acked = 0
         #: why the peer is not read
         self._paused: set[talk.Why] = set()
+        #: … since when, if it isn't
+        self._paused_at = now
         self._budget = self._fresh_budget()
         #: it takes no more bytes for now …
         self.blocked = False
@@ -100,14 +102,9 @@ class Connection:
     # ------------------------------------------------------------ the upgrade
 
     def _on_upgrade(self, asked: inp.UpgradeAsked) -> None:
-        path = asked.target.partition("?")[0]
-        if path != self.config.path:
-            self._refuse(404, f"no WebSocket at this path; it is at {self.config.path}")
-            return
-        refusal = origins.refusal(self.config, asked.host, asked.origin)
-        if refusal is not None:
-            # also for a wrong Host: of 421 many clients would try again, which doesn't help
-            self._refuse(403, refusal)
+        refused = origins.upgrade_refusal(self.config, asked.target, asked.host, asked.origin)
+        if refused is not None:
+            self._refuse(*refused)
             return
         proxies = origins.networks(self.config.trusted_proxies)
         address = origins.real_address(self._peer, asked.forwarded, proxies)
@@ -154,11 +151,13 @@ class Connection:
     def _pause(self, why: talk.Why) -> None:
         """Don't read. Meanwhile the peer can't be blamed for what doesn't come."""
         if not self._paused:
+            self._paused_at = self._now
             self._do(act.PauseReading(connection=self.connection))
         self._paused.add(why)
 
     def _unpause(self, why: talk.Why) -> None:
-        """This is no reason any more; read if there is no other."""
+        """This is no reason any more; read if there is no other. Half a message has as long as it
+        had left: turns come again and again, and whoever waits for one is not to be forgiven."""
         if why not in self._paused:
             return
         self._paused.remove(why)
@@ -166,8 +165,9 @@ class Connection:
             return
         self._do(act.ResumeReading(connection=self.connection))
         self._life()
-        if self._timers.get(Timer.PARTIAL) is not None:
-            self._timers.set(Timer.PARTIAL, self._now + self.config.partial_timeout)
+        partial = self._timers.get(Timer.PARTIAL)
+        if partial is not None:
+            self._timers.set(Timer.PARTIAL, partial + self._now - self._paused_at)
 
     def _prove(self) -> None:
         """Ask a plain peer for a pong: it proves that what was pushed before has arrived."""
@@ -283,6 +283,7 @@ class Connection:
             self._end(4002, "no log-in in time")
         elif timer is Timer.PARTIAL and self._paused:
             self._timers.set(Timer.PARTIAL, self._now + config.partial_timeout)
+            self._paused_at = self._now
         elif timer is Timer.PARTIAL:
             self._end(1008, "half a message, and then nothing")
         elif timer is Timer.STALL:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from ..forgetting import Forgetting
 from . import talk
 from .admission import Admission
 from .desk import Desk
@@ -36,8 +37,10 @@ class Doorkeeper:
         self._addresses: dict[int, str] = {}
         self._hall = Doors(config.unauthenticated, config.unauthenticated_per_address, proxies)
         self._strangers: set[int] = set()
-        #: by place, for those that have used theirs; who used it last stands last
-        self._admissions: dict[str, Admission] = {}
+        #: by place
+        self._admissions: Forgetting[str, Admission] = Forgetting(
+            lambda _: Admission(config.admissions_per_address, SECOND), Admission.unused
+        )
 
     @property
     def inside(self) -> int:
@@ -73,7 +76,7 @@ class Doorkeeper:
         """A log-in wants to begin. Returns how that ends, if it may not now."""
         desk = self._desk
         place = self._hall.counted(self._addresses[connection])
-        own = None if place is None else self._admission(place)
+        own = None if place is None else self._admissions.of(place, desk.now)
         if own is not None and not own.admit(desk.now):
             reason, wait = "too many log in at once from this address", own.slot(desk.now)
         elif not desk.admission.admit(desk.now):
@@ -81,18 +84,6 @@ class Doorkeeper:
         else:
             return None
         return talk.End(code=1013, reason=reason, retry_after=wait)
-
-    def _admission(self, place: str) -> Admission:
-        own = self._admissions.pop(place, None)
-        if own is None:
-            own = Admission(self._desk.config.admissions_per_address, SECOND)
-            while self._admissions:  # those that are like new ones can go
-                first = next(iter(self._admissions))
-                if not self._admissions[first].unused(self._desk.now):
-                    break
-                del self._admissions[first]
-        self._admissions[place] = own
-        return own
 
     def logged_in(self, connection: int) -> None:
         """It is no stranger any more."""

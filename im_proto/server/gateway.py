@@ -20,10 +20,13 @@ from . import inputs as inp
 from . import talk
 from .engine import MessageEngine, ServerEngine
 from .revocations import REASON
+from .turns import Turns
 
 _HUB_INPUTS: Final = (*get_args(inp.StoreInput), *get_args(inp.SiteInput))
 _CONNECTION_INPUTS: Final = get_args(inp.ConnectionInput) + get_args(inp.MessageInput)
 _Event = inp.BytesReceived | inp.CoreInput
+#: Deadlines that are no longer true may be as many as those that are, and so many more.
+_STALE: Final = 64
 
 
 class Gateway:
@@ -61,6 +64,9 @@ class Gateway:
         #: (deadline, connection), with entries that are no longer true
         self._heap: list[tuple[float, int]] = []
         self._armed: dict[int, float] = {}
+        self._turns = Turns()
+        #: of the last step
+        self._now = now
         #: what is still to be passed on in this step: to a connection, or to the hub
         self._work: deque[tuple[int, list[_Event]] | h.HubInput] = deque()
         self._drain: h.DrainAsked | None = None
@@ -72,6 +78,7 @@ class Gateway:
 
         What comes of a connection that is gone changes nothing.
         """
+        self._now = now
         if isinstance(event, inp.TimePassed):
             self._on_time(now)
         elif isinstance(event, inp.WallClock):
@@ -89,6 +96,7 @@ class Gateway:
                     connection=event.connection, code=codes.TOKEN_INVALID, reason=REASON
                 )
             self._work.append((event.connection, [event]))
+            self._look_at_turns(event, now)
         out: list[act.Action] = []
         while self._work:
             work = self._work.popleft()
@@ -102,12 +110,22 @@ class Gateway:
         return out
 
     def next_deadline(self) -> float | None:
-        """When to call `step(TimePassed())` at the latest; None: not before another input."""
+        """When to call `step(TimePassed())` at the latest; None: not before another input.
+
+        It is the time of the last step while `turns_wait`: what has come meanwhile is given first.
+        """
+        if self._turns:
+            return self._now
         while self._heap and self._armed.get(self._heap[0][1]) != self._heap[0][0]:
             heapq.heappop(self._heap)
         first = self._heap[0][0] if self._heap else None
         hub = self.hub.next_deadline()
         return min((at for at in (first, hub) if at is not None), default=None)
+
+    @property
+    def turns_wait(self) -> bool:
+        """Do connections wait for their turn to be read? Each TimePassed gives it to the next."""
+        return bool(self._turns)
 
     def online(self) -> dict[UserId, int]:
         """Who is logged in, with how many connections."""
@@ -135,9 +153,27 @@ class Gateway:
             if self._armed.get(connection) == at:
                 del self._armed[connection]
                 self._work.append((connection, [inp.TimePassed()]))
+        if self._turns:
+            turn = talk.Pause(why=talk.Why.TURN, paused=False)
+            connection = self._turns.next()
+            self._work.append((connection, [talk.SendTo(connection=connection, talk=turn)]))
         hub = self.hub.next_deadline()
         if hub is not None and hub <= now:
             self._work.append(h.TimePassed())
+
+    def _look_at_turns(self, event: inp.ConnectionInput | inp.MessageInput, now: float) -> None:
+        """Whoever says much waits until it is read again."""
+        if isinstance(event, inp.BytesReceived):
+            size = len(event.data)
+        elif isinstance(event, inp.TextReceived):
+            size = len(event.text)
+        else:
+            return
+        if event.connection in self.engines and self._turns.said(event.connection, size, now):
+            turn = talk.Pause(why=talk.Why.TURN, paused=True)
+            self._work.append(
+                (event.connection, [talk.SendTo(connection=event.connection, talk=turn)])
+            )
 
     def _on_shutdown(self, event: inp.Shutdown) -> None:
         if self._drain is None:
@@ -163,8 +199,7 @@ class Gateway:
             if self._strict:
                 raise
             # a bug of ours ends the one connection that it is met at, and is told
-            del self.engines[connection]
-            self._armed.pop(connection, None)
+            self._forget(connection)
             self._work.append(talk.Left(connection=connection))
             self._work.append(talk.Gone(connection=connection))
             out.append(act.EngineFailed(connection=connection, error=error))
@@ -176,8 +211,7 @@ class Gateway:
             else:
                 out.append(action)
         if engine.closed:
-            self.engines.pop(connection, None)
-            self._armed.pop(connection, None)
+            self._forget(connection)
         else:
             self._arm(connection, engine)
 
@@ -201,6 +235,11 @@ class Gateway:
         assert self._drain is not None
         return talk.SendTo(connection=connection, talk=self.hub.end_of_all(self._drain, now))
 
+    def _forget(self, connection: int) -> None:
+        del self.engines[connection]
+        self._armed.pop(connection, None)
+        self._turns.gone(connection)
+
     def _arm(self, connection: int, engine: ServerEngine | MessageEngine) -> None:
         at = engine.next_deadline()
         if at is None:
@@ -208,6 +247,10 @@ class Gateway:
         elif self._armed.get(connection) != at:
             self._armed[connection] = at
             heapq.heappush(self._heap, (at, connection))
+            if len(self._heap) > 2 * len(self._armed) + _STALE:
+                # who comes and goes leaves one behind each time, until its time has come
+                self._heap = [(at, connection) for connection, at in self._armed.items()]
+                heapq.heapify(self._heap)
 
 
 def _ends(said: Sequence[_Event]) -> bool:

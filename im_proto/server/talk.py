@@ -272,6 +272,7 @@ class Why(StrEnum):
     RATE = "it says more than it may"
     BLOCKED = "it takes none of our answers"
     DRAINING = "the server goes down"
+    TURN = "it says much, and others are looked at first"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,7 +73,9 @@ class Kit:
         self._busy = True
         steps = 0
         try:
-            while self._inputs:
+            while self._inputs or self.gateway.turns_wait:
+                if not self._inputs:  # the loop has nothing else to do: the next one's turn
+                    self._inputs.append(inp.TimePassed())
                 steps += 1
                 assert steps < 10_000, "no end: each answer brings another question"
                 for action in self.gateway.step(self._inputs.popleft(), self.now):
@@ -287,9 +289,9 @@ class Peer:
         """Acknowledge pushes."""
         self.send("CHAT_ACK_REQUEST", seq=seq)
 
-    def ping(self) -> bytes:
-        """The bytes of a ping."""
-        return self._framing.send_ping(b"")
+    def ping(self, size: int = 0) -> bytes:
+        """The bytes of a ping with a payload of that size."""
+        return self._framing.send_ping(b"p" * size)
 
     def pong(self, payload: bytes) -> None:
         """Send a pong."""

@@ -63,9 +63,9 @@ def test_each_has_its_own_and_who_is_full_again_is_forgotten() -> None:
     assert buckets.of("a", 0.0).take(0.0, 4.0) == 6.0
     assert buckets.of("b", 0.0).take(0.0, 8.0) == 2.0
     assert buckets.of("a", 1.0).level(1.0) == 7.0
-    buckets.of("c", 5.0)
-    assert len(buckets) == 3  # b stands first, and is not full
+    buckets.of("c", 5.0).take(5.0)
+    assert len(buckets) == 2  # a is full again, and forgotten
     assert buckets.of("b", 6.0).level(6.0) == 8.0
     buckets.of("d", 8.0).take(8.0)
-    assert len(buckets) == 1  # the others are full again, and forgotten
+    assert len(buckets) == 1  # the others too
     assert buckets.of("a", 8.0).level(8.0) == 10.0

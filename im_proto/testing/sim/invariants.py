@@ -62,7 +62,7 @@ class Invariants:
 
     def server(self, node: ServerNode, gateway: Gateway, event: si.Input, now: float) -> None:
         """The server has stepped."""
-        if isinstance(event, si.TimePassed):
+        if isinstance(event, si.TimePassed) and not gateway.turns_wait:
             self._ahead(node.name, gateway.next_deadline(), now)
         elif isinstance(event, si.BytesReceived):
             session = gateway.hub._roster.get(event.connection)
@@ -95,6 +95,7 @@ class Invariants:
             "reads": len(hub._reads),
             "waiters": len(hub._commits._waiters),
             "pending messages": len(hub._commits._pending),
+            "unanswered questions": len(hub._commits._asked),
             "connections without a stream": len(gateway.engines.keys() - node.ends.keys()),
             "sessions without a connection": sum(
                 session.connection not in gateway.engines for session in hub._roster.all()
