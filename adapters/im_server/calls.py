@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from heapq import merge
-from itertools import islice
 from typing import Any
 
 from sqlalchemy import (
+    Column,
+    ColumnElement,
+    CompoundSelect,
     Connection,
     Integer,
+    ScalarSelect,
     Select,
     bindparam,
     func,
@@ -17,11 +19,12 @@ from sqlalchemy import (
     or_,
     select,
     union,
+    union_all,
 )
 
-from im_proto.server.rows import BookSession, Identity, Message
-from im_proto.server.session_view import Counted, Stretch
-from im_proto.wire import MAX_ID, UserId
+from im_proto.server.rows import BookSession, Identity, Message, Pair
+from im_proto.server.session_view import MOST_MET, MOST_UNREAD, Counted, Stretch
+from im_proto.wire import MAX_ID, UserId, user_id
 from im_proto.wire.session import ACTIVE
 
 from .lookups import (
@@ -39,7 +42,7 @@ from .lookups import (
 )
 from .tables import messages, sessions, users
 
-__all__ = ["SqlView", "last_seen"]
+__all__ = ["SqlView", "peers_of"]
 
 _NEWEST = (
     select(*SESSION_COLUMNS)
@@ -53,72 +56,148 @@ _NEWEST = (
 )
 # as a literal: only then SQLite knows that a partial index will do
 _is_active = sessions.c.status == literal_column(str(ACTIVE))
-_own = union(
-    select(sessions.c.id).where(_is_active, sessions.c.buyer == bindparam("user")),
-    select(sessions.c.id).where(_is_active, sessions.c.seller == bindparam("user")),
-).subquery()
+_of_buyer = select(sessions.c.id).where(_is_active, sessions.c.buyer == bindparam("user"))
+_of_seller = select(sessions.c.id).where(_is_active, sessions.c.seller == bindparam("user"))
+# A UNION in the order of what its two sides are found by: SQLite merges them, and goes no further
+# than to the limit. What is in both is there once.
 _ACTIVE = (
     select(*SESSION_COLUMNS)
-    .join_from(_own, sessions, sessions.c.id == _own.c.id)
-    .order_by(sessions.c.id.desc())
-    .limit(bindparam("limit", type_=Integer))
-)
-_BETWEEN = select(sessions.c.id).where(
-    or_(
-        (sessions.c.buyer == bindparam("one")) & (sessions.c.seller == bindparam("other")),
-        (sessions.c.buyer == bindparam("other")) & (sessions.c.seller == bindparam("one")),
+    .where(
+        sessions.c.id.in_(
+            union(_of_buyer, _of_seller)
+            .order_by(sessions.c.id.desc())
+            .limit(bindparam("limit", type_=Integer))
+        )
     )
+    .order_by(sessions.c.id.desc())
+)
+
+
+def _met_as(mine: Column[Any], others: Column[Any]) -> Select[Any]:
+    """The newest active sessions in which a user is that one of the two."""
+    newest = (
+        select(others.label("peer"), sessions.c.id.label("id"), sessions.c.expires_at)
+        .where(_is_active, mine == bindparam("user"))
+        .order_by(sessions.c.id.desc())
+        .limit(bindparam("limit", type_=Integer))
+    )
+    return select(newest.subquery())
+
+
+_met = union_all(
+    _met_as(sessions.c.buyer, sessions.c.seller), _met_as(sessions.c.seller, sessions.c.buyer)
+).subquery("met")
+_PEERS = (
+    select(_met.c.peer, users.c.last_seen)
+    .join_from(_met, users, users.c.user == _met.c.peer, isouter=True)
+    .where(
+        _met.c.peer != bindparam("user"),
+        or_(_met.c.expires_at.is_(None), _met.c.expires_at > bindparam("at")),
+    )
+    .group_by(_met.c.peer)
+    .order_by(func.min(_met.c.id))
 )
 #: asked: [[session, reader, read], ...]; how many are not read, by the place in `asked`
-_UNREAD = select(
-    asked.c.key,
-    select(func.count())
+_unread: Select[Any] = (
+    select(literal_column("1"))
     .where(
         messages.c.session_id == part(0),
         messages.c.recipient == part(1),
         messages.c.seq > part(2),
     )
     .correlate(asked)
-    .scalar_subquery(),
+    .limit(literal_column(str(MOST_UNREAD)))
+    .offset(literal_column("0"))  # else one is added, as a parameter
+)
+_UNREAD = select(
+    asked.c.key, select(func.count()).select_from(_unread.subquery()).scalar_subquery()
 )
 _PLACE = select(messages.c.session_id, messages.c.id).where(
     messages.c.sender == bindparam("sender"), messages.c.msg_id == bindparam("msg_id")
 )
-_OF_SESSION = (
-    messages.c.session_id == bindparam("session_id"),
-    messages.c.id > bindparam("above"),
-    messages.c.id < bindparam("below"),
-)
-_COUNT = select(func.count()).where(*_OF_SESSION)
-#: The messages to one of the two: their seqs and their places have the same order.
-_PLACES = (
-    select(messages.c.id)
-    .where(*_OF_SESSION, messages.c.recipient == bindparam("recipient"))
-    .limit(bindparam("limit", type_=Integer))
-)
-_FIRST_PLACES = _PLACES.order_by(messages.c.seq)
-_LAST_PLACES = _PLACES.order_by(messages.c.seq.desc())
+
+
+# ---- a stretch: what two have written to each other, one way and the other
+
+_ABOVE, _BELOW = bindparam("above", type_=Integer), bindparam("below", type_=Integer)
+_LIMIT, _OFFSET = bindparam("limit", type_=Integer), bindparam("offset", type_=Integer)
+
+
+def _one_way(sender: str, recipient: str) -> Select[Any]:
+    """The places of what one has written to the other."""
+    return select(messages.c.id).where(
+        messages.c.sender == bindparam(sender),
+        messages.c.recipient == bindparam(recipient),
+        messages.c.id > _ABOVE,
+        messages.c.id < _BELOW,
+    )
+
+
+def _seq(sender: str, recipient: str, *, last: bool) -> ScalarSelect[Any]:
+    """The seq of the first, or the last, of them."""
+    order = messages.c.id.desc() if last else messages.c.id
+    one = _one_way(sender, recipient).with_only_columns(messages.c.seq)
+    return one.order_by(order).limit(literal_column("1")).scalar_subquery()
+
+
+def _one_way_in_session(sender: str, recipient: str) -> Select[Any]:
+    """The same, of one session. It is found by the seqs in the mailbox of the recipient: all that
+    it was sent has its seqs and its places in the same order."""
+    return select(messages.c.id).where(
+        messages.c.session_id == bindparam("session_id"),
+        messages.c.recipient == bindparam(recipient),
+        messages.c.seq >= _seq(sender, recipient, last=False),
+        messages.c.seq <= _seq(sender, recipient, last=True),
+    )
+
+
+def _places(*, newest_first: bool) -> CompoundSelect[Any]:
+    """A page, merged as that of the active sessions is."""
+    both = union(_one_way("one", "other"), _one_way("other", "one"))
+    order = messages.c.id.desc() if newest_first else messages.c.id
+    return both.order_by(order).limit(_LIMIT).offset(_OFFSET)
+
+
+def _places_in_session(*, newest_first: bool) -> CompoundSelect[Any]:
+    """A page; of each side no more is put in order than can be in it."""
+
+    def reached(sender: str, recipient: str) -> Select[Any]:
+        order = messages.c.seq.desc() if newest_first else messages.c.seq
+        found = _one_way_in_session(sender, recipient).order_by(order)
+        return select(found.limit(bindparam("reach", type_=Integer)).subquery().c.id)
+
+    both = union(reached("one", "other"), reached("other", "one"))
+    order: ColumnElement[Any] = literal_column("id DESC" if newest_first else "id")
+    return both.order_by(order).limit(_LIMIT).offset(_OFFSET)
+
+
+def _counted(one_way: Select[Any]) -> Select[Any]:
+    return select(func.count()).select_from(one_way.limit(_LIMIT).subquery())
+
+
+_FIRST, _LAST = _places(newest_first=False), _places(newest_first=True)
+_FIRST_IN_SESSION = _places_in_session(newest_first=False)
+_LAST_IN_SESSION = _places_in_session(newest_first=True)
+_COUNT = _counted(_one_way("one", "other"))
+_COUNT_IN_SESSION = _counted(_one_way_in_session("one", "other"))
 #: asked: [place, ...]
 _AT_PLACES = select(messages.c.id, *MESSAGE_COLUMNS).join_from(
     asked, messages, messages.c.id == asked.c.value
 )
-#: asked: [user, ...]
-_LAST_SEEN = select(users.c.user, users.c.last_seen).join_from(
-    asked, users, users.c.user == asked.c.value
-)
-
 #: all of them, for a test that none scans a table
-STATEMENTS: dict[str, Select[Any]] = {
+STATEMENTS: dict[str, Select[Any] | CompoundSelect[Any]] = {
     "newest session": _NEWEST,
     "active sessions": _ACTIVE,
-    "sessions between": _BETWEEN,
+    "peers": _PEERS,
     "unread counts": _UNREAD,
     "place": _PLACE,
+    "first places": _FIRST,
+    "last places": _LAST,
+    "first places in a session": _FIRST_IN_SESSION,
+    "last places in a session": _LAST_IN_SESSION,
     "count": _COUNT,
-    "first places": _FIRST_PLACES,
-    "last places": _LAST_PLACES,
+    "count in a session": _COUNT_IN_SESSION,
     "at places": _AT_PLACES,
-    "last seen": _LAST_SEEN,
 }
 
 
@@ -133,6 +212,9 @@ class SqlView:
         found = sessions_of(self._connection, [session_id])
         return found[0] if found else None
 
+    def sessions(self, ids: Iterable[int]) -> Mapping[int, BookSession]:
+        return {session.id: session for session in sessions_of(self._connection, ids)}
+
     def newest_session(self, book_id: int, buyer: UserId, seller: UserId) -> BookSession | None:
         names = {"book_id": book_id, "buyer": user_text(buyer), "seller": user_text(seller)}
         row = self._connection.execute(_NEWEST, names).one_or_none()
@@ -141,10 +223,6 @@ class SqlView:
     def active_sessions(self, user: UserId, limit: int) -> Sequence[BookSession]:
         rows = self._connection.execute(_ACTIVE, {"user": user_text(user), "limit": limit})
         return [a_session(row) for row in rows]
-
-    def sessions_between(self, one: UserId, other: UserId) -> Sequence[int]:
-        names = {"one": user_text(one), "other": user_text(other)}
-        return self._connection.scalars(_BETWEEN, names).all()
 
     def highest_session_id(self) -> int:
         return self._connection.scalar(HIGHEST_SESSION_ID) or 0
@@ -179,39 +257,40 @@ class SqlView:
     def history(
         self, stretch: Stretch, *, newest_first: bool, offset: int, limit: int
     ) -> Sequence[Message]:
-        statement = _LAST_PLACES if newest_first else _FIRST_PLACES
-        streams = [
-            self._connection.scalars(
-                statement,
-                {
-                    "session_id": session.id,
-                    "recipient": user_text(user),
-                    "limit": offset + limit,
-                    **_bounds(stretch),
-                },
-            ).all()
-            for session in sessions_of(self._connection, stretch.session_ids)
-            for user in {session.buyer, session.seller}
-        ]
-        merged = merge(*streams, reverse=newest_first)
-        places = list(islice(merged, offset, offset + limit))
+        names = _of_two(stretch.two) | _bounds(stretch) | {"offset": offset, "limit": limit}
+        if stretch.session_id is None:
+            statement = _LAST if newest_first else _FIRST
+        else:
+            statement = _LAST_IN_SESSION if newest_first else _FIRST_IN_SESSION
+            names |= {"session_id": stretch.session_id, "reach": offset + limit}
+        places = self._connection.scalars(statement, names).all()
         rows = {place: rest for place, *rest in ask(self._connection, _AT_PLACES, places)}
         return [a_message(rows[place]) for place in places]
 
-    def count(self, stretch: Stretch) -> int:
-        return sum(
-            self._connection.scalar(_COUNT, {"session_id": number, **_bounds(stretch)}) or 0
-            for number in stretch.session_ids
-        )
+    def count(self, stretch: Stretch, most: int) -> int:
+        names = _bounds(stretch) | {"limit": most}
+        statement = _COUNT
+        if stretch.session_id is not None:
+            statement = _COUNT_IN_SESSION
+            names["session_id"] = stretch.session_id
+        one, other = stretch.two
+        ways = {(one, other), (other, one)}
+        found = (self._connection.scalar(statement, names | _of_two(two)) or 0 for two in ways)
+        return min(most, sum(found))
 
 
-def last_seen(connection: Connection, of: Iterable[UserId]) -> dict[UserId, int]:
-    """When these users were here last, of those of whom that is known and may be told."""
-    texts = {user_text(user): user for user in of}
-    return {texts[user]: at for user, at in ask(connection, _LAST_SEEN, texts) if at is not None}
+def peers_of(connection: Connection, user: UserId, at: int) -> list[tuple[UserId, int | None]]:
+    """With whom a user shares an active session at this time, as `im_proto.server.sessions.peers`
+    says, and when they were here last, if that is known and may be told."""
+    names = {"user": user_text(user), "at": at, "limit": MOST_MET}
+    return [(user_id(peer), seen) for peer, seen in connection.execute(_PEERS, names)]
 
 
-def _bounds(stretch: Stretch) -> dict[str, int]:
+def _of_two(two: Pair) -> dict[str, Any]:
+    return {"one": user_text(two[0]), "other": user_text(two[1])}
+
+
+def _bounds(stretch: Stretch) -> dict[str, Any]:
     return {
         "above": min(stretch.above, MAX_ID),
         "below": MAX_ID if stretch.below is None else min(stretch.below, MAX_ID),

@@ -17,13 +17,13 @@ from sqlalchemy import Connection
 
 from im_proto.server import actions as act
 from im_proto.server import inputs as inp
-from im_proto.server.sessions import answer, peers
+from im_proto.server.sessions import answer
 from im_proto.server.status import status_items
-from im_proto.wire import MAX_ID, UserId, user_id
+from im_proto.wire import UserId, user_id
 
 from . import committing, logins
 from .backup import Progress, back_up
-from .calls import SqlView, last_seen
+from .calls import SqlView, peers_of
 from .database import Database, Durability
 from .failures import StoreError
 from .lookups import devices_of, mailboxes_of, messages_of, sessions_of
@@ -98,6 +98,14 @@ class Store:
         return self._database.reading()
 
     # ---- what writes
+
+    def together(self) -> AbstractContextManager[None]:
+        """What is written in here is on disk when this ends, all of it, or nothing.
+
+        Raises:
+            StoreError: the database can't write now; nothing was kept.
+        """
+        return self._database.together()
 
     def commit(self, request: act.StoreCommit) -> inp.Committed:
         """Write a batch in one transaction; it is on disk when this returns.
@@ -227,12 +235,8 @@ class Store:
         """
         _check(request.user)
         with self._database.reading() as connection:
-            sessions = SqlView(connection).active_sessions(request.user, MAX_ID)
-            found = peers(request.user, reversed(sessions), request.at)
-            seen = last_seen(connection, found)
-        return inp.PeersFound(
-            request=request.request, peers=tuple((user, seen.get(user)) for user in found)
-        )
+            found = peers_of(connection, request.user, request.at)
+        return inp.PeersFound(request=request.request, peers=tuple(found))
 
     def backup(self, target: Path, progress: Progress | None = None) -> None:
         """Copy the file while it is in use, from any thread: see `im_server.backup.back_up`.

@@ -43,7 +43,7 @@ __all__ = [
     "users",
 ]
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 #: The kinds of entries.
 MESSAGE, RECEIPT, READ_SYNC = range(3)
@@ -160,9 +160,11 @@ Index(
     messages.c.client_msg_id,
     sqlite_where=messages.c.client_msg_id.is_not(None),
 )
-# A history, and what is unread. One index for both: the messages to one of the two have their
-# seqs and their row numbers in the same order.
+# What is unread, and the history of a session. One index for both: all messages to one user have
+# their seqs and their row numbers in the same order.
 Index("messages_of_session", messages.c.session_id, messages.c.recipient, messages.c.seq)
+# The history of two, in all their sessions: an index ends with the row number.
+Index("messages_of_two", messages.c.sender, messages.c.recipient)
 # What a retention may let go; empty but for what waits for it.
 Index(
     "messages_in_no_mailbox",

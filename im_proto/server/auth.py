@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ..errors import printable
 from ..wire import AuthData, AuthExpiring, AuthRequest, AuthResponse, codes
 from . import actions as act
@@ -10,6 +12,9 @@ from . import talk
 from .connection import Connection
 from .login import wire_seconds
 from .timers import Timer
+
+#: Envelopes that a next token costs as much as: a signature is 0.1 ms.
+REFRESH: Final = 4.0
 
 
 class Authenticated(Connection):
@@ -88,6 +93,7 @@ class Authenticated(Connection):
             self._say(AuthResponse(code=codes.BAD_REQUEST, message="one token at a time"))
             return
         self._refreshing = request
+        self._budget.take(self._now, REFRESH)
         self._timers.set(Timer.AUTH, self._now + self.config.auth_timeout)
         self._do(act.Authenticate(connection=self.connection, token=request.access_token))
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from ..wire import UserId
 from .actions import StoreCall, StoreCommit, StoreStatus
+from .costs import weight
 from .line import Line
 from .records import CursorMove, ReadMark, Submission
 
@@ -36,7 +37,8 @@ class Commits:
     """The queue before the store.
 
     Args:
-        batch: the most items of one transaction.
+        batch: the most messages of one transaction, and of the questions behind it what costs as
+            much.
         session_lifetime: of sessions that a message begins, in milliseconds; None: for ever.
     """
 
@@ -50,6 +52,9 @@ class Commits:
         #: by the key of a submission or a mark: who is to be answered
         self._waiters: dict[int, list[Waiter]] = {}
         self._cursors: dict[tuple[UserId, str], CursorMove] = {}
+        #: what the questions cost that are with the store, by their requests, and in all
+        self._asked: dict[int, float] = {}
+        self._unanswered = 0.0
 
     @property
     def idle(self) -> bool:
@@ -129,7 +134,7 @@ class Commits:
         """
         if self._committing is not None or not (self._line or (cursors and self._cursors)):
             return ()
-        taken = [self._line.pop() for _ in range(min(len(self._line), self._batch))]
+        taken = self._taken()
         submissions = tuple(item for item in taken if isinstance(item, Submission))
         reads = tuple(item for item in taken if isinstance(item, ReadMark))
         questions = [item for item in taken if isinstance(item, StoreStatus | StoreCall)]
@@ -145,6 +150,25 @@ class Commits:
         )
         self._cursors.clear()
         return [self._committing, *questions]
+
+    def _taken(self) -> list[_Written | Question]:
+        """What is served now: with the questions that have no answer yet no more than a batch
+        costs, so that who comes next waits no longer for questions than for messages."""
+        taken: list[_Written | Question] = []
+        messages = 0
+        while self._line and messages + self._unanswered < self._batch:
+            item = self._line.pop()
+            taken.append(item)
+            if isinstance(item, StoreStatus | StoreCall):
+                self._asked[item.request] = weight(item)
+                self._unanswered += weight(item)
+            else:
+                messages += 1
+        return taken
+
+    def answered(self, request: int) -> None:
+        """A question has its answer, or will get none."""
+        self._unanswered -= self._asked.pop(request, 0.0)
 
     def committed(self, request: int, *, failed: bool = False) -> StoreCommit | None:
         """The transaction has ended, well or `failed`; None if it isn't the one under way."""

@@ -1,20 +1,34 @@
-"""`Doors`: how many are inside, in all and from one address; `Arrivals`: how fast they come."""
+"""`Doors`: how many are inside, in all and from one address; `Arrivals`: how fast they come;
+`BadTokens`: how fast they guess.
+
+Nobody is counted by address who has none, as behind a local socket, or whose address stands for
+many: a trusted proxy.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Final
 
-from ..bucket import Buckets
+from ..bucket import Bucket, Buckets
 from ..config import ServerConfig
-from .origins import Network, is_proxy, networks, place
+from .origins import networks, place, real_address
+
+#: A server tells its operator once in so many seconds that sockets of an address are dropped …
+TOLD_EVERY: Final = 60.0
+#: … and of so many addresses in that time: no stranger may fill a log.
+TOLD: Final = 10.0
+#: Seconds for which a socket that is not served is left alone, …
+HELD_FOR: Final = 1.0
+#: … and how many are: each is an open file and 5 KB.
+MOST_HELD: Final = 256
 
 
 class Doors:
     """Counts connections; times nothing and closes nothing.
 
-    Nobody is counted by address who has none, as behind a local socket, or whose address stands
-    for many: a trusted proxy. They count among all.
+    Who isn't counted by address counts among all.
 
     Args:
         most: of all.
@@ -67,14 +81,13 @@ class Doors:
 
     def counted(self, address: str) -> str | None:
         """As what an address counts; None: as none."""
-        return _counted(address, self._proxies)
+        return place(address, self._proxies)
 
 
 class Arrivals:
     """How fast sockets come from one address, before a byte of them is read.
 
-    As many at once as may be connected and some more, then `arrivals_per_address` each second; a
-    trusted proxy and a local socket are many in one.
+    `arrivals_burst` at once, then `arrivals_per_address` each second.
 
     Args:
         config: those limits.
@@ -83,23 +96,69 @@ class Arrivals:
     def __init__(self, config: ServerConfig) -> None:
         self._proxies = networks(config.trusted_proxies)
         self._buckets: Buckets[str] = Buckets(
-            config.arrivals_per_address,
-            config.connections_per_address + config.arrivals_per_address,
+            config.arrivals_per_address, float(config.arrivals_burst)
         )
+        #: what may be told of each, and of all
+        self._news: Buckets[str] = Buckets(1 / TOLD_EVERY, 1.0)
+        self._all_news = Bucket(TOLD / TOLD_EVERY, TOLD, 0.0)  # full, whatever the clock says
 
     def come(self, address: str, now: float) -> bool:
         """May another one come from there now? `now` is in seconds."""
-        counted = _counted(address, self._proxies)
+        counted = place(address, self._proxies)
+        return counted is None or _taken(self._buckets.of(counted, now), now)
+
+    def news(self, address: str, now: float) -> bool:
+        """One from there was dropped: is it time to tell the operator?"""
+        own = self._news.of(place(address, self._proxies) or "", now)
+        return own.level(now) >= 1 and _taken(self._all_news, now) and _taken(own, now)
+
+
+def hold(held: int) -> float:
+    """Seconds for which a socket that is not served is left alone before it is dropped: whoever
+    comes again at once comes once in that time, and costs that much less.
+
+    Args:
+        held: so many are left alone now, each an open file.
+    """
+    return HELD_FOR if held < MOST_HELD else 0.0
+
+
+class BadTokens:
+    """How fast one address may be wrong about tokens, each of which costs a look at a signature.
+
+    `bad_tokens_burst` at once, then `bad_tokens_per_address` each second; good ones cost nothing
+    here.
+
+    Args:
+        config: those limits.
+    """
+
+    def __init__(self, config: ServerConfig) -> None:
+        self._proxies = networks(config.trusted_proxies)
+        self._buckets: Buckets[str] = Buckets(
+            config.bad_tokens_per_address, float(config.bad_tokens_burst)
+        )
+
+    def counted(self, peer: str, chain: Sequence[str]) -> str | None:
+        """As what a request counts; None: as none. See `origins.real_address`."""
+        return place(real_address(peer, chain, self._proxies), self._proxies)
+
+    def wait(self, counted: str | None, now: float) -> float:
+        """Seconds until a token from there is looked at; 0: at once."""
         if counted is None:
-            return True
+            return 0.0
         bucket = self._buckets.of(counted, now)
-        if bucket.level(now) < 1:
-            return False
-        bucket.take(now)
-        return True
+        return max(0.0, (1 - bucket.level(now)) / bucket.rate)
+
+    def add(self, counted: str | None, now: float) -> None:
+        """One from there was bad."""
+        if counted is not None:
+            self._buckets.of(counted, now).take(now)
 
 
-def _counted(address: str, proxies: Sequence[Network]) -> str | None:
-    if not address or is_proxy(address, proxies):
-        return None
-    return place(address)
+def _taken(bucket: Bucket, now: float) -> bool:
+    """Take one, if there is one."""
+    if bucket.level(now) < 1:
+        return False
+    bucket.take(now)
+    return True

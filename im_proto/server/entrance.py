@@ -98,6 +98,7 @@ class Entrance(Mail):
             self._tell(asked.connection, self._lost_to(newer.generation, login.generation))
             return
         session = self._begin(asked, login)
+        self._rates.logged_in(session)
         self._peers.came(session)
         self._presence.came(session)
         self._pump(session)

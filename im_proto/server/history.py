@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..wire import UserId, codes, id_on_wire
-from .calls import Call
-from .rows import BookSession, Message
+from .calls import DEEPEST, Call
+from .rows import Message
 from .session_rules import STATE_NUMBERS, other_of, state_of
 from .session_view import NO_SESSION, Outcome, SessionView, Stretch
 
@@ -19,19 +19,16 @@ from .session_view import NO_SESSION, Outcome, SessionView, Stretch
 def history(call: Call, user: UserId, view: SessionView) -> Outcome:
     """Answer HISTORY; with a peer to whom nothing was ever said it is empty."""
     if call.peer_id is not None:
-        two = (user, call.peer_id)
-        session_ids = tuple(view.sessions_between(*two))
+        stretch = Stretch((user, call.peer_id), None)
     else:
         assert call.session_id is not None
         session = view.session(call.session_id)
         if session is None or other_of(session, user) is None:
             return NO_SESSION
-        two = (session.buyer, session.seller)
-        session_ids = (session.id,)
-    stretch = Stretch(session_ids, above=0, below=None)
+        stretch = Stretch((session.buyer, session.seller), session.id)
     before = call.direction == "before"
     if call.start_msg_id is not None:
-        start = _start(call, two, session_ids, view)
+        start = _start(call, stretch, view)
         if start is None:
             return Outcome(code=codes.NOT_FOUND, text="no such message to start at")
         stretch = stretch._replace(below=start) if before else stretch._replace(above=start)
@@ -51,7 +48,7 @@ def history(call: Call, user: UserId, view: SessionView) -> Outcome:
         code=codes.OK,
         data={
             "records": _records(messages, view),
-            "total": view.count(stretch),
+            "total": view.count(stretch, DEEPEST),
             "size": size,
             "current": call.page,
             "hasNext": len(found) > size,
@@ -59,28 +56,27 @@ def history(call: Call, user: UserId, view: SessionView) -> Outcome:
     )
 
 
-def _start(
-    call: Call, two: tuple[UserId, UserId], session_ids: tuple[int, ...], view: SessionView
-) -> int | None:
+def _start(call: Call, stretch: Stretch, view: SessionView) -> int | None:
     assert call.start_msg_id is not None
-    senders = set(two) if call.start_sender_id is None else {call.start_sender_id}
+    senders = set(stretch.two) if call.start_sender_id is None else {call.start_sender_id}
+    found = [view.place((sender, call.start_msg_id)) for sender in senders]
     places = [
-        found[1]
-        for sender in senders
-        if (found := view.place((sender, call.start_msg_id))) is not None
-        and found[0] in session_ids
+        place for session_id, place in filter(None, found) if _is_of(stretch, session_id, view)
     ]
     if not places:
         return None
     return max(places) if call.direction == "before" else min(places)
 
 
+def _is_of(stretch: Stretch, session_id: int, view: SessionView) -> bool:
+    if stretch.session_id is not None:
+        return session_id == stretch.session_id
+    session = view.session(session_id)
+    return session is not None and {session.buyer, session.seller} == set(stretch.two)
+
+
 def _records(messages: list[Message], view: SessionView) -> list[dict[str, Any]]:
-    sessions: dict[int, BookSession] = {}
-    for session_id in {message.session_id for message in messages}:
-        session = view.session(session_id)
-        assert session is not None, "a message is in a session that there is"
-        sessions[session_id] = session
+    sessions = view.sessions({message.session_id for message in messages})
     delivered = {user: view.delivered(user) for user in {m.to_user for m in messages}}
     return [
         {

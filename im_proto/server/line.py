@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -21,7 +21,7 @@ class Line(Generic[T]):
 
     def __init__(self) -> None:
         #: none is empty; whose turn it is stands first
-        self._queues: dict[UserId, deque[T]] = {}
+        self._queues: OrderedDict[UserId, deque[T]] = OrderedDict()
         self._size = 0
 
     def __len__(self) -> int:
@@ -41,10 +41,9 @@ class Line(Generic[T]):
         """The next, of the user whose turn it is.
 
         Raises:
-            StopIteration: there is none.
+            KeyError: there is none.
         """
-        user = next(iter(self._queues))
-        queue = self._queues.pop(user)
+        user, queue = self._queues.popitem(last=False)
         item = queue.popleft()
         self._size -= 1
         if queue:  # behind the others

@@ -29,6 +29,18 @@ _SAID: Final = re.compile(
 )
 
 
+def upgrade_refusal(
+    config: ServerConfig, target: str, host: str | None, origin: str | None
+) -> tuple[int, str] | None:
+    """How an upgrade request with this target and these headers is refused, as an HTTP status and
+    a reason; None: it is not. See `refusal`."""
+    if target.partition("?")[0] != config.path:
+        return 404, f"no WebSocket at this path; it is at {config.path}"
+    reason = refusal(config, host, origin)
+    # also for a wrong Host: of 421 many clients would try again, which doesn't help
+    return None if reason is None else (403, reason)
+
+
 def refusal(config: ServerConfig, host: str | None, origin: str | None) -> str | None:
     """Why a request with these headers is refused; None: it is not.
 
@@ -137,21 +149,20 @@ def real_address(peer: str, chain: Sequence[str], proxies: Sequence[Network]) ->
     return str(address)
 
 
-def is_proxy(address: str, proxies: Sequence[Network]) -> bool:
-    """Is this the address of one of them?"""
-    parsed = _parsed(address)
-    return parsed is not None and any(parsed in network for network in proxies)
-
-
-def place(address: str) -> str:
+def place(address: str, proxies: Sequence[Network]) -> str | None:
     """What counts as one address: of IPv6 a network of 64 bits, since whoever has one address
     there has all of them; of IPv4 the address itself, also where IPv6 maps it ("::ffff:192.0.2.1").
-    What is no address stays as it is.
+    What is no address stays as it is. None: it counts as none, as it is empty (a local socket) or
+    stands for many (one of the proxies).
     """
     parsed = _parsed(address)
+    if parsed is None:
+        return address or None
+    if any(parsed in network for network in proxies):
+        return None
     if isinstance(parsed, ipaddress.IPv6Address):
         return str(ipaddress.IPv6Address(int(parsed) >> 64 << 64))
-    return address if parsed is None else str(parsed)
+    return str(parsed)
 
 
 def _parsed(text: str) -> Address | None:

@@ -5,6 +5,7 @@ A user is gone only some time after its last device, so that a change of the net
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable
 
 from ..wire import UserId
@@ -29,7 +30,7 @@ class Presence:
         self._peers = peers
         #: whose last device has left: when they count as gone, and when they were last seen, in
         #: milliseconds (None: nobody may know); who left first stands first
-        self._leaving: dict[UserId, tuple[float, int | None]] = {}
+        self._leaving: OrderedDict[UserId, tuple[float, int | None]] = OrderedDict()
 
     def online(self, user: UserId) -> bool:
         """Is the user here, or was a moment ago?"""
@@ -55,7 +56,8 @@ class Presence:
 
     def tell_offline(self) -> None:
         """It is time for some who have left."""
-        for user, (at, seen) in list(self._leaving.items()):
+        while self._leaving:
+            user, (at, seen) = next(iter(self._leaving.items()))
             if at > self._desk.now:
                 break
             del self._leaving[user]

@@ -151,6 +151,7 @@ class Questions:
 
     def found(self, found: StatusFound) -> None:
         """The store knows what became of messages."""
+        self._commits.answered(found.request)
         session, _ = self._session(found.request)
         if session is not None:
             self._desk.tell(session.connection, talk.StatusTold(items=found.items))
@@ -159,6 +160,7 @@ class Questions:
 
     def done(self, done: CallDone) -> bool:
         """The store has carried out a call; False: nobody has asked for this."""
+        self._commits.answered(done.request)
         site = self._of_site.pop(done.request, None)
         if site is not None:
             self._answer(site, done.code, done.data, done.text)
@@ -174,6 +176,7 @@ class Questions:
     def failed(self, request: int, why: str = UNAVAILABLE) -> list[Session] | None:
         """There is no answer; returns the sessions that can't be told so, and have to end. None:
         the store wasn't asked this."""
+        self._commits.answered(request)
         site = self._of_site.pop(request, None)
         if site is not None:
             self._answer(site, codes.SERVER_ERROR, None, why)

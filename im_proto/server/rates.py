@@ -11,8 +11,8 @@ from typing import Final
 
 from ..bucket import Bucket, Buckets
 from ..wire import UserId
-from ..wire.session import SessionOp
 from . import talk
+from .costs import ENTRIES, cost_of, cost_of_status
 from .desk import Desk, HubTimer
 from .session import Session
 
@@ -26,13 +26,6 @@ Costly = (
     | talk.SyncAsked
     | talk.TypingAsked
 )
-#: Ids of a status question that cost as much as a message …
-IDS: Final = 20
-#: … and what a page of a history costs, in messages: it is a hundred times as large as one, and
-#: is looked for in all that the two have written.
-HISTORY: Final = 20.0
-#: What a log-in costs, in messages: a look at a token, a transaction, a read of a mailbox.
-LOGIN: Final = 5.0
 #: The longest that somebody is sent away for it, in seconds.
 LONGEST: Final = 60.0
 #: A debt that is paid in less than this, in seconds, is a rounding.
@@ -65,7 +58,7 @@ class Rates:
         in debt it is done, and the next is read when it is paid."""
         bucket = self._bucket(session.user)
         refused = bucket.level(self._desk.now) <= -self._burst
-        if refused or bucket.take(self._desk.now, _cost(wish)) < 0:
+        if refused or bucket.take(self._desk.now, _cost(session, wish)) < 0:
             self._pause(session, bucket)
         return self._sent_away(bucket) if refused else None
 
@@ -74,14 +67,20 @@ class Rates:
         bucket = self._bucket(user)
         if bucket.level(self._desk.now) <= -self._burst:
             return self._sent_away(bucket)
-        bucket.take(self._desk.now, LOGIN)
+        bucket.take(self._desk.now, cost_of("log-in"))
         return None
+
+    def logged_in(self, session: Session) -> None:
+        """… and is pushed what it has not acknowledged."""
+        pushed = min(session.head - session.sent, self._desk.config.unacked)
+        cost = min(pushed / ENTRIES, self._burst / 2)  # nobody is kept out by his own mailbox
+        self._bucket(session.user).take(self._desk.now, cost)
 
     def call(self, user: UserId, op: str) -> float:
         """A user wants something by HTTP, where nobody can be read more slowly. Returns 0 if it
         gets it, else the seconds until it may ask again."""
         now, bucket = self._desk.now, self._bucket(user)
-        cost = min(_cost_of_call(op), self._burst)
+        cost = min(cost_of(op), self._burst)
         lacking = cost - bucket.level(now)
         if lacking > 0:
             return min(lacking / self._rate, LONGEST)
@@ -148,12 +147,14 @@ class Rates:
         return talk.End(code=4009, reason="too much at once", retry_after=wait)
 
 
-def _cost(wish: Costly) -> float:
+def _cost(session: Session, wish: Costly) -> float:
     """In messages."""
-    if isinstance(wish, talk.StatusAsked):
-        return 1.0 + len(wish.msg_ids) // IDS
-    return _cost_of_call(wish.op) if isinstance(wish, talk.CallRequested) else 1.0
-
-
-def _cost_of_call(op: str) -> float:
-    return HISTORY if op == SessionOp.HISTORY else 1.0
+    match wish:
+        case talk.StatusAsked():
+            return cost_of_status(len(wish.msg_ids))
+        case talk.CallRequested():
+            return cost_of(wish.op)
+        case talk.SyncAsked():  # what was pushed behind it is read and pushed again
+            return 1.0 + max(0, session.sent - max(wish.after, session.acked)) // ENTRIES
+        case _:
+            return 1.0

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
 from ..wire import UserId, codes
 from .rows import BookSession, Identity, Message, Pair
 
+#: Nobody counts further what somebody has not read: a call must not take longer for it.
+MOST_UNREAD: Final = 1_000
+#: Active sessions, the newest as buyer and as seller, that are looked through for whom one knows.
+MOST_MET: Final = 10_000
+
 
 class Stretch(NamedTuple):
-    """The messages of these sessions that a store holds, with a place above `above`, and below
-    `below` if that isn't None. Places count up in the order of acceptance, from 1."""
+    """The messages between these two that a store holds, of that session or, if it is None, of all
+    they have; with a place above `above`, and below `below` if that isn't None. Places count up in
+    the order of acceptance, from 1."""
 
-    session_ids: tuple[int, ...]
-    above: int
-    below: int | None
+    two: Pair
+    session_id: int | None
+    above: int = 0
+    below: int | None = None
 
 
 class Counted(NamedTuple):
@@ -32,6 +39,9 @@ class SessionView(Protocol):
     def session(self, session_id: int) -> BookSession | None:
         """That session."""
 
+    def sessions(self, ids: Iterable[int]) -> Mapping[int, BookSession]:
+        """By its id, each of these that there is."""
+
     def newest_session(self, book_id: int, buyer: UserId, seller: UserId) -> BookSession | None:
         """The one with the highest id of this book, this buyer and this seller, whatever its
         status. (Those of book 0 are asked for in the order of `in_order`.)"""
@@ -40,16 +50,13 @@ class SessionView(Protocol):
         """Those with status 1 whose buyer or seller is `user`, the highest ids first, at most
         `limit`."""
 
-    def sessions_between(self, one: UserId, other: UserId) -> Sequence[int]:
-        """The ids of all sessions of any status whose two these are, either way round."""
-
     def highest_session_id(self) -> int:
         """The highest id of any session; 0 if there is none."""
 
     def unread(self, sessions: Sequence[BookSession]) -> Mapping[int, Counted]:
         """By the id of each session: how many messages of it are held, to its buyer with a seq
         above `buyer_read`, and to its seller with one above `seller_read`; never from the same
-        user who would read them."""
+        user who would read them. Of each at most MOST_UNREAD are counted."""
 
     def delivered(self, user: UserId) -> int:
         """`delivered` of a mailbox; 0 if there is none."""
@@ -63,8 +70,8 @@ class SessionView(Protocol):
     ) -> Sequence[Message]:
         """`limit` messages of a stretch, after `offset` of them, by their places."""
 
-    def count(self, stretch: Stretch) -> int:
-        """How many messages there are in a stretch."""
+    def count(self, stretch: Stretch, most: int) -> int:
+        """How many messages there are in a stretch; `most`, if there are more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ..server.commit import BookSession, Identity, Mailbox, Message
 from ..server.session_rules import read_by
-from ..server.sessions import Counted, Stretch
+from ..server.session_view import MOST_UNREAD, Counted, Stretch
 from ..wire import UserId
 from ..wire.session import ACTIVE
 
@@ -27,6 +27,9 @@ class MemoryView:
     def session(self, session_id: int) -> BookSession | None:
         return self._sessions.get(session_id)
 
+    def sessions(self, ids: Iterable[int]) -> Mapping[int, BookSession]:
+        return {number: self._sessions[number] for number in ids if number in self._sessions}
+
     def newest_session(self, book_id: int, buyer: UserId, seller: UserId) -> BookSession | None:
         asked = (book_id, buyer, seller)
         found = [s for s in self._all() if (s.book_id, s.buyer, s.seller) == asked]
@@ -35,10 +38,6 @@ class MemoryView:
     def active_sessions(self, user: UserId, limit: int) -> Sequence[BookSession]:
         found = [s for s in self._all() if s.status == ACTIVE and user in (s.buyer, s.seller)]
         return sorted(found, key=lambda session: -session.id)[:limit]
-
-    def sessions_between(self, one: UserId, other: UserId) -> Sequence[int]:
-        two = ((one, other), (other, one))
-        return [session.id for session in self._all() if (session.buyer, session.seller) in two]
 
     def highest_session_id(self) -> int:
         return max(self._sessions, default=0)
@@ -66,23 +65,28 @@ class MemoryView:
             found.reverse()
         return found[offset : offset + limit]
 
-    def count(self, stretch: Stretch) -> int:
-        return len(self._stretch(stretch))
+    def count(self, stretch: Stretch, most: int) -> int:
+        return min(most, len(self._stretch(stretch)))
 
     def _all(self) -> Iterable[BookSession]:
         return self._sessions.values()
 
     def _unread(self, session: BookSession, reader: UserId) -> int:
         read = read_by(session, reader)
-        return sum(
+        unread = sum(
             m.session_id == session.id and m.to_user == reader != m.sender and m.seq > read
             for m in self._messages
         )
+        return min(MOST_UNREAD, unread)
 
     def _stretch(self, stretch: Stretch) -> list[Message]:
         below = stretch.below or len(self._messages) + 1
         part = self._messages[stretch.above : below - 1]
-        return [message for message in part if message.session_id in stretch.session_ids]
+        if stretch.session_id is not None:
+            return [message for message in part if message.session_id == stretch.session_id]
+        # by their sessions: a message is no proof of who belongs to one
+        two = {s.id for s in self._all() if {s.buyer, s.seller} == set(stretch.two)}
+        return [message for message in part if message.session_id in two]
 
 
 def identity(message: Message) -> Identity:

@@ -7,7 +7,9 @@ from collections import deque
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.server_kit import DETERMINISTIC, Kit
+from core.server_kit import ALL, DETERMINISTIC, Kit
+from im_proto.server import actions as act
+from im_proto.server.costs import weight
 from im_proto.server.line import Line
 
 _OPS = st.lists(
@@ -56,3 +58,23 @@ def test_a_flood_of_one_user_does_not_hold_up_the_message_of_another() -> None:
     written = [[s.content for s in commit.submissions] for commit in kit.commits[-3:]]
     assert written[0] == ["flood 1"]  # it came first, and went at once
     assert written[1] == ["flood 2", "hello", "flood 3", "flood 4"]
+
+
+def test_no_more_is_asked_at_once_than_a_batch_costs() -> None:
+    kit = Kit(commit_batch=100)
+    asking, other = [kit.user(user, **ALL) for user in range(10, 20)], kit.user(1)
+    kit.holding = True
+    other.chat(1, 3, "first")  # a commit is under way, so that the rest heaps up
+    for one in asking:
+        for n in range(3):
+            one.send("SESSION_REQUEST", id=str(n), op="history", params={"peerId": 2})
+    other.chat(2, 3, "hello")
+    kit.answer()
+    asked = [action for action in kit.held if isinstance(action, act.StoreCall)]
+    assert asked
+    assert sum(weight(question) for question in asked[:-1]) < 100
+    for _ in range(2):  # each of the ten asks once before it is his turn
+        kit.answer(len(kit.held))
+    assert kit.submissions[-1].content == "hello"
+    kit.release()
+    assert [len(one.of("SESSION_RESPONSE")) for one in asking] == [3] * 10

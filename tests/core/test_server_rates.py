@@ -13,11 +13,14 @@ from im_proto.config import ServerConfig
 from im_proto.server import actions as act
 from im_proto.server import inputs as inp
 from im_proto.server import talk
+from im_proto.server.calls import Call
 from im_proto.server.core import ServerCore
+from im_proto.server.costs import COSTS, weight
 from im_proto.server.hub import HubTimer
 from im_proto.server.inputs import CallAsked, SendAsked
 from im_proto.testing import SimWorld
 from im_proto.wire import codes
+from im_proto.wire.session import SessionOp
 
 #: ten messages at once, two a second
 SLOW: dict[str, Any] = {"messages_per_second": 2.0, "message_burst": 10}
@@ -35,9 +38,9 @@ def chat(peer: Peer, first: int, last: int, to: int = 2) -> None:
 
 
 def call(kit: Kit, request: int, user: int = 1, **more: Any) -> act.Answered:
-    """A call by HTTP."""
-    params = {"userId": user}
-    kit.do(CallAsked(request=request, user=user, op="getCurrent", params=params, **more))
+    """A call by HTTP that costs no more than a message, and finds nothing."""
+    params = {"sessionId": 1}
+    kit.do(CallAsked(request=request, user=user, op="get", params=params, **more))
     (answered,) = [action for action in kit.answered if action.request == request]
     return answered
 
@@ -106,7 +109,7 @@ def test_who_wants_too_much_and_is_answered_all_ends_at_once() -> None:
         ("CHAT_SEND_TO_ALL_REQUEST", {"msgId": 7, "content": "x"}),
         ("CHAT_READ_RECEIPT_REQUEST", {"msgId": 7, "fromUser": 2}),
         ("MESSAGE_STATUS_REQUEST", {"msgIds": [7]}),
-        ("SESSION_REQUEST", {"id": "a", "op": "getCurrent", "params": {"userId": 1}}),
+        ("SESSION_REQUEST", {"id": "a", "op": "get", "params": {"sessionId": 1}}),
         ("SYNC_REQUEST", {"after": 0}),
         ("TYPING", {"toUser": 2, "active": True}),
     ],
@@ -123,9 +126,16 @@ def test_all_that_costs_the_store_something_counts(kind: str, body: dict[str, An
 @pytest.mark.parametrize(
     ("kind", "body", "times"),
     [
-        ("MESSAGE_STATUS_REQUEST", {"msgIds": list(range(1, 102))}, 7),
+        ("MESSAGE_STATUS_REQUEST", {"msgIds": list(range(1, 106))}, 6),
         ("SESSION_REQUEST", {"id": "a", "op": "history", "params": {"peerId": 2}}, 3),
-        ("SESSION_REQUEST", {"id": "a", "op": "getCurrent", "params": {"userId": 1}}, 42),
+        ("SESSION_REQUEST", {"id": "a", "op": "getCurrent", "params": {"userId": 1}}, 2),
+        (
+            "SESSION_REQUEST",
+            {"id": "a", "op": "create", "params": {"bookId": 7, "buyerId": 1, "sellerId": 2}},
+            9,
+        ),
+        ("SESSION_REQUEST", {"id": "a", "op": "get", "params": {"sessionId": 1}}, 42),
+        ("SESSION_REQUEST", {"id": "a", "op": "nonsense", "params": {}}, 42),
     ],
 )
 def test_a_question_with_a_large_answer_costs_more(
@@ -138,6 +148,42 @@ def test_a_question_with_a_large_answer_costs_more(
         assert not one.paused
     one.send(kind, **body)
     assert one.paused
+
+
+def test_who_wants_everything_pushed_again_pays_for_each_entry() -> None:
+    kit = Kit(messages_per_second=2.0, message_burst=46)
+    one, two = kit.user(1), kit.user(2)
+    for n in range(1, 41):
+        one.chat(n, 2, f"m{n}")
+    pushed = len(two.of("CHAT_REDIRECT_TO_USER"))
+    for _ in range(8):  # 41 are left behind the log-in, and 40 entries cost 4
+        two.send("SYNC_REQUEST", after=0)
+        assert not two.paused
+    two.send("SYNC_REQUEST", after=0)
+    assert two.paused
+    assert len(two.of("CHAT_REDIRECT_TO_USER")) == 10 * pushed
+
+
+def test_a_question_to_the_store_weighs_what_its_user_pays_for_it() -> None:
+    def of(op: Any) -> float:
+        call = Call(op=op)
+        return weight(act.StoreCall(request=1, user=1, call=call, at=0))
+
+    def of_ids(count: int) -> float:
+        return weight(
+            act.StoreStatus(request=1, user=1, device="", msg_ids=(1,) * count, forgotten_before=0)
+        )
+
+    assert {op: of(op) for op in [*SessionOp, "close"]} == {
+        "get": 1.0,
+        "create": 5.0,
+        "startChat": 5.0,
+        "getCurrent": 30.0,
+        "history": 20.0,
+        "close": 5.0,
+    }
+    assert [of_ids(count) for count in (1, 14, 15, 1000)] == [1.0, 1.0, 2.0, 67.0]
+    assert min(COSTS.values()) >= 1.0, "a client may call a call as it likes"
 
 
 def test_heartbeats_and_acks_cost_the_store_nothing() -> None:
@@ -177,6 +223,46 @@ def test_a_flooder_does_not_get_a_full_budget_by_coming_back() -> None:
     assert third.code is None and third.paused
 
 
+def test_what_a_log_in_brings_is_paid_for_and_keeps_nobody_out() -> None:
+    kit = Kit(messages_per_second=1, message_burst=100, unacked=200)
+    writer = kit.user(2)
+    for n in range(1, 21):
+        kit.wait(60)
+        for m in range(20):
+            writer.chat(20 * n + m, 1, "hello")
+    kit.wait(200)
+    levels = []
+    for _ in range(3):
+        one = kit.user(1)
+        assert len(one.pushes) == 200
+        levels.append(kit.gateway.hub._rates._bucket(1).level(kit.now))
+        one.lose()
+    assert levels == [75, 50, 25]  # 5 for the log-in, and one for ten entries
+
+
+def test_a_full_mailbox_keeps_its_user_out_of_nothing() -> None:
+    kit = Kit(messages_per_second=1, message_burst=10, unacked=200)
+    writer = kit.user(2)
+    for n in range(1, 301):
+        kit.wait(1)
+        writer.chat(n, 1, "hello")
+    one = kit.user(1)
+    assert len(one.pushes) == 200
+    one.chat(1, 2, "hello yourself")
+    assert one.answers and one.code is None
+
+
+def test_a_next_token_costs_more_than_an_envelope() -> None:
+    kit = Kit(envelopes_per_second=1, envelope_burst=21)
+    one = kit.user(1, **ALL)
+    for _ in range(4):
+        one.login(1)
+    assert [answer["code"] for answer in one.of("AUTH_RESPONSE")] == [0] * 5
+    assert not one.paused
+    one.send("HEARTBEAT_REQUEST")
+    assert one.paused
+
+
 def test_a_budget_is_forgotten_when_it_is_full_again() -> None:
     kit = Kit(**SLOW)
     for user in range(1, 41):
@@ -203,7 +289,7 @@ def test_many_who_pause_leave_and_come_back_are_waited_for_once_each() -> None:
     rates = kit.gateway.hub._rates
     chat(kit.user(1, "a"), 1, 64)
     chat(kit.user(1, "b"), 65, 128)
-    for n in range(5):
+    for n in range(3):
         tab = kit.user(1, f"tab{n}")
         tab.chat(200 + n, 2, f"m{n}")
         assert tab.paused
@@ -225,19 +311,19 @@ def test_a_user_that_goes_on_taking_is_waited_for_longer() -> None:
 
 def test_by_http_one_is_told_when_to_ask_again() -> None:
     kit = Kit(**SLOW | {"message_burst": 3})
-    assert [call(kit, n).code for n in range(1, 4)] == [codes.OK] * 3
+    assert [call(kit, n).code for n in range(1, 4)] == [codes.NOT_FOUND] * 3
     refused = call(kit, 4)
     assert refused.code == codes.TOO_MANY and refused.data["retryAfter"] == pytest.approx(0.5)
     kit.wait(0.51)
-    assert call(kit, 5).code == codes.OK
-    assert call(kit, 6, user=2).code == codes.OK, "somebody else"
+    assert call(kit, 5).code == codes.NOT_FOUND
+    assert call(kit, 6, user=2).code == codes.NOT_FOUND, "somebody else"
 
 
 def test_http_and_websocket_share_the_budget_of_a_user() -> None:
     kit = Kit(**SLOW)
     one = kit.user(1)
     for n in range(5):
-        assert call(kit, n).code == codes.OK
+        assert call(kit, n).code == codes.NOT_FOUND
     one.chat(1, 2, "m")
     assert one.paused
 
@@ -245,7 +331,7 @@ def test_http_and_websocket_share_the_budget_of_a_user() -> None:
 def test_the_site_itself_is_free() -> None:
     kit = Kit(**SLOW | {"message_burst": 1})
     for n in range(1, 30):
-        assert call(kit, n, trusted=True).code == codes.OK
+        assert call(kit, n, trusted=True).code in (codes.OK, codes.NOT_FOUND)
         kit.do(SendAsked(request=100 + n, from_user=1, to_user=2, content=f"m{n}"))
     assert len(kit.stored) == 29
 

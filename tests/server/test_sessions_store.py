@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from collections import Counter
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from im_proto.server import history, sessions
 from im_proto.server.actions import (
     StoreCall,
     StoreCommit,
@@ -24,6 +29,7 @@ from im_proto.server.records import (
     Stored,
     Submission,
 )
+from im_proto.server.session_view import MOST_UNREAD
 from im_proto.server.sessions import Call
 from im_proto.wire.session import SessionOp
 from im_server.store import Store, StoreError
@@ -288,6 +294,10 @@ def test_peers_share_an_active_session_and_may_say_when_they_were_here(store):
     assert dict(peers(1).peers) == {2: 6, "bravo": None}
     assert dict(peers("bravo").peers) == {1: None}
     assert peers(99).peers == ()
+    open_book(store, 7, seller=3)
+    assert dict(peers(1).peers) == {2: 6, "bravo": None, 3: None}
+    for over in (AT + DAY, AT + 2 * DAY):
+        assert dict(peers(1, over).peers) == {2: 6, "bravo": None}
     with pytest.raises(StoreError, match="canonical"):
         peers("7")
 
@@ -295,3 +305,154 @@ def test_peers_share_an_active_session_and_may_say_when_they_were_here(store):
 def test_ids_beyond_what_a_database_knows_are_just_not_there(store):
     for number in (2**63, 2**70):
         assert call(store, SessionOp.GET, session_id=number).code == 40400
+
+
+def test_what_is_not_read_and_what_there_is_is_counted_only_so_far(store, monkeypatch):
+    monkeypatch.setattr(history, "DEEPEST", 5)
+    book = open_book(store, 7)
+    commit(store, *(message(i, session_id=book) for i in range(1, MOST_UNREAD + 2)))
+    commit(store, message(1, sender=2, to_user=1, session_id=book))
+    (session,) = call(store, SessionOp.GET_CURRENT).data
+    assert (session["buyerReaded"], session["sellerReaded"]) == (1, MOST_UNREAD)
+    for whole in ({"peer_id": 2}, {"session_id": book}):
+        assert records(store, **whole, page_size=1) == ([1], 5, True)
+        few = {"start_msg_id": 4, "start_sender_id": 1}
+        assert records(store, **whole, **few, page_size=1) == ([3], 3, True)
+
+
+def test_a_page_costs_the_same_however_much_there_is(store):
+    """In steps of the machine that SQLite is: the same on every computer."""
+    raw = store._database._writer.connection.driver_connection
+    steps = 0
+
+    def step():
+        nonlocal steps
+        steps += 1
+
+    def cost(op, **fields):
+        nonlocal steps
+        steps = 0
+        raw.set_progress_handler(step, 10)
+        call(store, op, **fields)
+        raw.set_progress_handler(None, 0)
+        return steps
+
+    def page(**fields):
+        return cost(SessionOp.HISTORY, page_size=3, **fields)
+
+    def costs():
+        books = {"buyer_id": 1, "seller_id": 2, "book_id": 1}
+        early = {"start_msg_id": 9, "start_sender_id": 1}
+        return {
+            "newest of two": page(peer_id=2),
+            "oldest of two": page(peer_id=2, direction="after"),
+            "early of two": page(peer_id=2, **early),
+            "early of a session": page(session_id=1, **early),
+            "small session": page(session_id=first),
+            "current": cost(SessionOp.GET_CURRENT),
+            "a session": cost(SessionOp.GET, **books),
+        }
+
+    def fill(start, count):
+        at = AT + start
+        chat = [message(start + i, session_id=None) for i in range(count)]
+        commit(store, *chat, at=at)
+        for i in range(count):
+            book = open_book(store, start + i)
+            commit(store, message(10**6 + start + i, session_id=book), at=at)
+
+    commit(store, message(9))
+    first = open_book(store, 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(history, "DEEPEST", 20)
+        patch.setattr(sessions, "MAX_SESSIONS", 20)
+        fill(100, 50)
+        before = costs()
+        fill(1000, 500)
+        after = costs()
+    assert {what: n for what, n in after.items() if n > 1.5 * before[what] + 10} == {}
+    assert all(before.values())
+
+
+TABLES = ("mailbox_entries", "messages", "mailboxes", "devices", "fences", "sessions")
+#: who wrote to whom, and whether in the session of a book
+TOLD = st.lists(
+    st.tuples(
+        st.sampled_from([(1, 2), (1, 2), (2, 1), (2, 1), (1, 3), (3, 2), (1, 1)]),
+        st.sampled_from([None, 1, 1, 1, 2]),
+    ),
+    min_size=5,
+    max_size=20,
+)
+PAGES = st.fixed_dictionaries(
+    {
+        "page_size": st.integers(1, 4),
+        "page": st.sampled_from([1, 1, 2]),
+        "direction": st.sampled_from(["before", "after"]),
+        "start_msg_id": st.none() | st.integers(1, 6),
+        "start_sender_id": st.sampled_from([None, 1, 2]),
+    }
+)
+
+
+def expected(told, ours, asked):
+    """A page, by looking at all that was ever said. `told`: (sender, msg_id), `ours`: of which."""
+    found, start = [place for place, _ in enumerate(told) if ours[place]], None
+    before = asked["direction"] == "before"
+    if asked["start_msg_id"] is not None:
+        senders = {1, 2} if asked["start_sender_id"] is None else {asked["start_sender_id"]}
+        starts = [p for p in found if told[p][0] in senders and told[p][1] == asked["start_msg_id"]]
+        if not starts:
+            return None
+        start = max(starts) if before else min(starts)
+        found = [p for p in found if (p < start if before else p > start)]
+    size, passed = asked["page_size"], (asked["page"] - 1) * asked["page_size"]
+    if before:
+        end = len(found) - passed
+        page = found[max(0, end - size) : max(0, end)]
+    else:
+        page = found[passed : passed + size]
+    return [told[p] for p in page], len(found), len(found) > passed + size
+
+
+def test_a_page_is_what_one_finds_who_looks_at_everything(tmp_path):
+    seen = Counter()
+    with Store(f"sqlite:///{tmp_path / 'im.db'}", "process") as store:
+        raw = store._database._writer.connection.driver_connection
+
+        @settings(max_examples=60, derandomize=True, deadline=None, database=None)
+        @given(TOLD, st.lists(PAGES, min_size=1, max_size=8))
+        def play(lines, pages):
+            for table in TABLES:
+                raw.execute(f"DELETE FROM {table}")
+            for user in (1, 2, 3):
+                store.login(StoreLogin(request=0, user=user, device="a", resume_seq=None))
+            books = [open_book(store, book) for book in (1, 2, 3)]
+            told, where, clocks = [], [], Counter()
+            for (sender, other), book in lines:
+                clocks[sender] += 1
+                session = books[book - 1] if book and {sender, other} == {1, 2} else None
+                line = message(clocks[sender], sender, other, session_id=session)
+                (result,) = commit(store, line).results
+                told.append((sender, clocks[sender]))
+                where.append(({sender, other}, result.session_id))
+            for asked in pages:
+                for whole in ({"peer_id": 2}, {"session_id": books[0]}, {"peer_id": 1}):
+                    two = {1, whole.get("peer_id", 2)}
+                    ours = [
+                        between == two and session == whole.get("session_id", session)
+                        for between, session in where
+                    ]
+                    done = call(store, SessionOp.HISTORY, **whole, **asked).data
+                    found = done and (
+                        [(r["senderId"], r["msgId"]) for r in done["records"]],
+                        done["total"],
+                        done["hasNext"],
+                    )
+                    assert found == expected(told, ours, asked), (whole, asked)
+                    seen["pages"] += bool(found and found[0])
+                    seen["more"] += bool(found and found[2])
+                    seen["none"] += found is None
+
+        play()
+    assert min(seen["pages"], seen["more"], seen["none"]) > 30, seen

@@ -258,6 +258,7 @@ def test_pragmas(path, durability, synchronous):
         assert pragma("synchronous") == synchronous
         assert pragma("foreign_keys") == 1
         assert pragma("busy_timeout") == 5000
+        assert pragma("cache_size") == -8192  # KiB: what a flood of messages fills, and no more
         reader = store._database._reader.connection.driver_connection
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
             reader.execute("DELETE FROM meta")
@@ -296,8 +297,10 @@ def test_no_lookup_scans_a_table(store, module, name):
         assert any(USED[name] in s for s in steps), steps
 
 
-#: no table: the array that was asked about, a row that stands alone, what a UNION has found
-HARMLESS = ("SCAN asked VIRTUAL TABLE", "SCAN CONSTANT ROW", "SCAN anon_1")
+#: no table: the array that was asked about, a row that stands alone, what was found inside
+HARMLESS = ("SCAN asked VIRTUAL TABLE", "SCAN CONSTANT ROW", "SCAN anon_", "SCAN met")
+OF_TWO = "INDEX messages_of_two (sender=? AND recipient=? AND rowid>? AND rowid<?)"
+OF_SESSION = "INDEX messages_of_session (session_id=? AND recipient=? AND seq>? AND seq<?)"
 #: by what a row is found, where another way would do but take long
 USED = {
     "by msgId": "(sender=? AND msg_id=?)",
@@ -308,14 +311,41 @@ USED = {
     "unread": "INDEX messages_of_session (session_id=? AND recipient=? AND seq>? AND seq<?)",
     "newest session": "INDEX sessions_of_two (buyer=? AND seller=? AND book_id=?)",
     "active sessions": "INDEX sessions_active_of_seller (seller=?)",
-    "sessions between": "INDEX sessions_of_two (buyer=? AND seller=?)",
+    "peers": "INDEX sessions_active_of_seller (seller=?)",
     "unread counts": "COVERING INDEX messages_of_session (session_id=? AND recipient=? AND seq>?)",
-    "count": "COVERING INDEX messages_of_session (session_id=?)",
-    "first places": "COVERING INDEX messages_of_session (session_id=? AND recipient=?)",
-    "last places": "COVERING INDEX messages_of_session (session_id=? AND recipient=?)",
+    "first places": f"COVERING {OF_TWO}",
+    "last places": f"COVERING {OF_TWO}",
+    "first places in a session": f"COVERING {OF_SESSION}",
+    "last places in a session": f"COVERING {OF_SESSION}",
+    "count": f"COVERING {OF_TWO}",
+    "count in a session": f"COVERING {OF_SESSION}",
     "free messages": "INDEX messages_in_no_mailbox (accepted_at<?)",
     "mailboxes": "PRIMARY KEY (user",
 }
+
+
+@pytest.mark.parametrize("name", ["first places", "last places", "active sessions"])
+def test_a_page_is_merged_as_far_as_it_goes_and_nothing_is_put_in_order(store, name):
+    raw = store._database._writer.connection.driver_connection
+    text = str(calls.STATEMENTS[name].compile(store._database._writer))
+    plan = raw.execute(f"EXPLAIN QUERY PLAN {text}", ["1"] * text.count("?")).fetchall()
+    steps = [row[3] for row in plan]
+    assert "MERGE (UNION)" in steps
+    assert not [step for step in steps if "TEMP B-TREE" in step], steps
+
+
+@pytest.mark.parametrize("name", ["first places in a session", "last places in a session"])
+def test_a_page_of_a_session_puts_no_more_in_order_than_can_be_in_it(store, name):
+    raw = store._database._writer.connection.driver_connection
+    text = str(calls.STATEMENTS[name].compile(store._database._writer))
+    plan = raw.execute(f"EXPLAIN QUERY PLAN {text}", ["1"] * text.count("?")).fetchall()
+    above = {row[0]: (row[1], row[3]) for row in plan}
+    sorts = [parent for parent, step in above.values() if "TEMP B-TREE" in step]
+    assert len(sorts) == 2
+    for parent in sorts:  # what it sorts is what a limited statement inside has found
+        (within,) = [step for p, step in above.values() if p == parent and step.startswith("SCAN")]
+        assert within.startswith("SCAN anon_"), plan
+    assert text.count("LIMIT ? OFFSET") >= 3
 
 
 def test_a_reader_does_not_wait_for_a_writer(store, path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from queue import SimpleQueue
 
@@ -70,6 +71,9 @@ class Gate:
             assert self.go.wait(PATIENCE)
         self.done.append(action.request)
         return answer
+
+    def together(self):
+        return contextlib.nullcontext()
 
     def commit(self, action):
         return self._do(action, Committed(request=action.request, results=()))
@@ -221,14 +225,102 @@ def test_who_was_seen_is_noted_in_turn_and_never_answered(answers, caplog):
 
     store = Broken()
     worker = StoreWorker(store, answers)
-    for action in (a_commit(1), a_seen(2), a_seen(3), a_commit(4)):
-        worker.submit(action)
+    with held(worker):
+        for action in (a_commit(1), a_seen(2), a_seen(3), a_commit(4)):
+            worker.submit(action)
     assert [answers.take().request, answers.take().request] == [1, 4]
-    assert store.done == [1, 2, 3, 4]
+    assert store.done == [1, 2, 3, 2, 3, 4]  # together, and then one by one
     assert "StoreSeen 3 failed: database is locked" in caplog.text
     assert worker.close(PATIENCE)
     worker.submit(a_seen(5))
     assert answers.empty()
+
+
+@contextlib.contextmanager
+def held(worker):
+    """What is submitted in here waits for the writer."""
+    go = threading.Event()
+    worker.run(lambda: go.wait(PATIENCE))
+    try:
+        yield
+    finally:
+        go.set()
+
+
+class Watched(Gate):
+    """Notes what shares a transaction."""
+
+    def __init__(self):
+        super().__init__()
+        self.groups: list[list[int]] = []
+
+    @contextlib.contextmanager
+    def together(self):
+        before = len(self.done)
+        yield
+        self.groups.append(self.done[before:])
+
+
+def test_what_waits_for_the_writer_is_written_together_up_to_the_next_commit(start, answers):
+    store = Watched()
+    worker = start(store)
+    with held(worker):
+        for action in (a_login(1), a_seen(2), a_commit(3), a_call(4), a_status(5), a_retain(6)):
+            worker.submit(action)
+        worker.submit(a_login(7))
+    assert [answers.take().request for _ in range(6)] == [1, 3, 4, 5, 6, 7]
+    assert store.groups == [[1, 2, 3], [4, 5]]
+    assert store.done == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_not_too_much_is_written_together(start, answers):
+    store = Watched()
+    worker = start(store)
+    with held(worker):
+        for request in range(100):
+            worker.submit(a_call(request))
+    assert [answers.take().request for _ in range(100)] == list(range(100))
+    assert [len(group) for group in store.groups] == [32, 32, 32, 4]
+
+
+def test_one_that_fails_among_others_fails_alone(tmp_path, start, answers):
+    with Store(f"sqlite:///{tmp_path / 'im.db'}", "process") as store:
+        worker = start(store)
+        with held(worker):
+            worker.submit(a_login(1))
+            worker.submit(StoreLogin(request=2, user="1", device="a", resume_seq=None))
+            worker.submit(a_login(3))
+            worker.submit(a_commit(4, message(1)))
+        one, other, again, last = [answers.take() for _ in range(4)]
+        assert other == StoreFailed(request=2, reason="a user id is not canonical")
+        assert (one.login.generation, again.login.generation) == (1, 2)
+        assert one.login.epoch == again.login.epoch
+        assert [type(result).__name__ for result in last.results] == ["Fenced"]
+        assert worker.close(PATIENCE)
+
+
+def test_nothing_is_answered_before_it_is_on_disk(tmp_path, start, answers):
+    class Full(Store):
+        """Fails at the end of the first transaction that is shared."""
+
+        shared = 0
+
+        @contextlib.contextmanager
+        def together(self):
+            with super().together():
+                yield
+                self.shared += 1
+                if self.shared == 1:
+                    raise StoreError("database or disk is full")
+
+    with Full(f"sqlite:///{tmp_path / 'im.db'}", "process") as store:
+        worker = start(store)
+        with held(worker):
+            for request in (1, 2):
+                worker.submit(a_login(request))
+        assert [answers.take().login.generation for _ in range(2)] == [1, 2]
+        assert answers.empty()
+        assert worker.close(PATIENCE)
 
 
 def test_an_exception_is_an_answer_and_no_thread_dies(start, answers, caplog):
