@@ -14,7 +14,7 @@ from im_proto.server.records import Entry, MailboxEntry, ReceiptEntry
 from im_proto.wire import UserId, codes, user_id
 from im_proto.wire.session import SessionOp
 
-from .answers import NotRead, RefusedError, answer, read_params
+from .answers import NotRead, RefusedError, answer, read_params, refused
 from .http import call, identify
 from .runner import Runner
 
@@ -95,10 +95,8 @@ def _endpoint(runner: Runner, work: _Work) -> Callable[[Request], Awaitable[Resp
             if ROLE not in identity.roles:
                 raise RefusedError(codes.FORBIDDEN, f"this needs the role {ROLE!r} in the token")
             return answer(codes.OK, await work(runner, await read_params(request)), "")
-        except RefusedError as refused:
-            return answer(refused.code, None, refused.reason)
-        except NotRead as unread:
-            return answer(codes.BAD_REQUEST, None, unread.reason, unread.status)
+        except (RefusedError, NotRead) as error:
+            return refused(error)
 
     return endpoint
 

@@ -33,6 +33,18 @@ class RefusedError(Exception):
         self.reason = reason
 
 
+class TooManyError(RefusedError):
+    """… for now.
+
+    Attributes:
+        retry_after: seconds.
+    """
+
+    def __init__(self, reason: str, retry_after: float) -> None:
+        super().__init__(codes.TOO_MANY, reason)
+        self.retry_after = retry_after
+
+
 class NotRead(Exception):
     """There was no call: what is answered instead."""
 
@@ -65,6 +77,14 @@ async def read_params(request: Request) -> dict[str, Any]:
         if not isinstance(fields, dict):
             raise NotRead(400, "the body is no JSON object")
     return {**request.query_params, **fields}
+
+
+def refused(error: RefusedError | NotRead) -> Response:
+    """The answer to who gets nothing."""
+    if isinstance(error, NotRead):
+        return answer(codes.BAD_REQUEST, None, error.reason, error.status)
+    data = {"retryAfter": error.retry_after} if isinstance(error, TooManyError) else None
+    return answer(error.code, data, error.reason)
 
 
 def answer(code: int, data: Any, message: str, status: int = 200) -> Response:

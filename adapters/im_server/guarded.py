@@ -7,7 +7,9 @@ and waits for ever for who doesn't read its answer. All numbers are of `ServerCo
   one; so many bytes as the longest token and `handshake_bytes` besides; `handshake_headers` lines.
 - A body has `partial_timeout` for every `message_bytes` of it. A call of ours is far smaller: it
   has it for the whole. A site's uploads may go on as long as they go on.
-- `in_flight` requests may wait in line behind one that has no answer yet.
+- Of a body that goes on when its answer is out, `message_bytes` more are looked at, then some MB
+  are thrown away unseen for `close_timeout`, so that the answer can be read; that is the end.
+- 16 requests may wait in line behind one that has no answer yet.
 - Who doesn't read an answer for `stall_timeout` is gone.
 """
 
@@ -22,9 +24,11 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from im_proto.handshake import refusal
+from im_proto.server.origins import upgrade_refusal
 from im_proto.wire.types import MAX_TOKEN
 
-from .websocket import STATE_KEY, IMProtocol, host_of
+from .websocket import STATE_KEY, IMProtocol, SmallReads, host_of, no_delay
 
 if TYPE_CHECKING:
     from .runner import Runner
@@ -32,6 +36,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 #: Bytes that a peer takes within `stall_timeout` if it reads at all: a phone at its slowest.
 _TAKEN: Final = 4_096
+#: Requests that wait for an answer to the one before them: hardly a client sends any ahead, and
+#: each holds 3 KB.
+_IN_LINE: Final = 16
+#: Bytes of a body, behind its answer, that are thrown away unseen: 15 ms of work, in 1,000 turns.
+_THROWN_AWAY: Final = 16_777_216
 
 
 class _RefusedError(Exception):
@@ -42,7 +51,7 @@ class _RefusedError(Exception):
         self.status = status
 
 
-class GuardedHTTP(HttpToolsProtocol):
+class GuardedHTTP(HttpToolsProtocol, SmallReads):
     """One connection: its requests, or the upgrade to the WebSocket, which `IMProtocol` takes.
 
     Args:
@@ -52,6 +61,9 @@ class GuardedHTTP(HttpToolsProtocol):
         _loop: …
         counted: the address under which the connection was counted; None: it was not yet.
     """
+
+    #: in chunks of one byte it is 4 ms of work
+    read_bytes = 16_384
 
     def __init__(
         self,
@@ -75,30 +87,42 @@ class GuardedHTTP(HttpToolsProtocol):
         self._room = 0
         #: bytes of the body within this deadline
         self._body = 0
+        self._in_body = False
+        #: bytes of the body that came behind its answer
+        self._surplus = 0
         #: looks whether an answer is taken
         self._stall: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A peer has connected: the clock runs from here."""
-        super().connection_made(transport)
         if self._address is None:
             address = host_of(transport)
             if not self._runner.enter(address):
-                transport.abort()
+                self._runner.held.turn_away(transport)
                 return
             self._address = address
+        no_delay(transport)
+        super().connection_made(transport)
         # told as soon as anything waits, so that what waits has a deadline also at a close
         transport.set_write_buffer_limits(high=1, low=0)
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The peer is gone."""
-        self._stop_clock()
-        self._stop_watching()
-        if self._address is not None:
-            self._runner.doors.leave(self._address)
-            self._address = None
-        super().connection_lost(exc)
+        if self in self.connections:  # else it was dropped unread
+            self._stop_clock()
+            self._stop_watching()
+            if self._address is not None:
+                self._runner.doors.leave(self._address)
+                self._address = None
+            super().connection_lost(exc)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """The parser, and each request that waits, hold on to us as we do to them. Left to Python's
+        collector, those of a flood take tens of MB, and to find them nobody is served for 0.1 s."""
+        self.pipeline.clear()
+        self.parser = self.cycle = None  # type: ignore[assignment]
 
     # ------------------------------------------------------------ what comes in
 
@@ -106,6 +130,9 @@ class GuardedHTTP(HttpToolsProtocol):
         """Give it to the parser, so much at a time that no limit is passed unseen."""
         if self.transport.is_closing():
             return  # TLS may have read more already
+        if self._surplus > self._limits.message_bytes:
+            self._throw_away(data)
+            return
         self._unset_keepalive_if_required()
         if self._deadline is None and self._answered:
             # uvicorn's own clock, for idle connections, was stopped just now
@@ -117,6 +144,11 @@ class GuardedHTTP(HttpToolsProtocol):
                 piece, data = data[: self._room], data[self._room :]
                 self._room -= len(piece)
                 self.parser.feed_data(piece)
+                if self._in_body and self._answered:
+                    self._surplus += len(piece)
+                    if self._surplus > self._limits.message_bytes:
+                        self._stop_listening()
+                        return
         except httptools.HttpParserUpgrade as upgrade:
             if self._should_upgrade():
                 self._upgrade(piece[upgrade.args[0] :] + data)
@@ -142,9 +174,10 @@ class GuardedHTTP(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The head is complete."""
         self._in_head = False
-        self._body = 0
+        self._in_body = True
+        self._body = self._surplus = 0
         self._start_clock(self._limits.partial_timeout)
-        if len(self.pipeline) >= self._limits.in_flight:
+        if len(self.pipeline) >= _IN_LINE:
             raise _RefusedError(400)
         super().on_headers_complete()
 
@@ -160,6 +193,7 @@ class GuardedHTTP(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The request is complete; if its answer was before, nobody else watches the clock."""
         super().on_message_complete()
+        self._in_body = False
         self._room = self._most
         if not self._answered:
             self._stop_clock()
@@ -171,17 +205,44 @@ class GuardedHTTP(HttpToolsProtocol):
         if early or self._busy or not modern:
             self._refuse(400)
             return
+        if self.url.partition(b"?")[0] == self._limits.path.encode():
+            self.ws_protocol_class = IMProtocol
+        if self.ws_protocol_class is IMProtocol and (refused := self._refused_upgrade()):
+            self._end(refusal(*refused, ()))
+            return
         self._stop_clock()
         self._stop_watching()
         self.transport.set_write_buffer_limits()
-        if self.url.partition(b"?")[0] == self._limits.path.encode():
-            self.ws_protocol_class = IMProtocol
         if self.ws_protocol_class is not IMProtocol and self._address is not None:
             self._runner.doors.leave(self._address)  # the site's own WebSockets are its to count
         self._address = None
         self.handle_websocket_upgrade()
+        self._let_go()
         if self.flow.write_paused:  # something of before still waits, if only TLS's own words
             cast("asyncio.Protocol", self.transport.get_protocol()).pause_writing()
+
+    def _refused_upgrade(self) -> tuple[int, str] | None:
+        """Is the request for another path, or may its page not connect? Nothing has to be made to
+        say so. What else is wrong with it, a handshake finds out."""
+        hosts, origins = (
+            [value.decode("latin-1") for key, value in self.headers if key == name]
+            for name in (b"host", b"origin")
+        )
+        target = self.url.decode("latin-1")
+        if len(hosts) != 1 or len(origins) > 1 or not (target.isascii() and target.isprintable()):
+            return None
+        return upgrade_refusal(self._limits, target, hosts[0], origins[0] if origins else None)
+
+    def _stop_listening(self) -> None:
+        """The answer is out, and the peer goes on: it may still read the one."""
+        self._start_clock(self._limits.close_timeout)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+
+    def _throw_away(self, data: bytes) -> None:
+        self._surplus += len(data)
+        if self._surplus > _THROWN_AWAY:
+            self.transport.abort()
 
     @property
     def _answered(self) -> bool:
@@ -206,8 +267,11 @@ class GuardedHTTP(HttpToolsProtocol):
         if self._busy:
             self.transport.abort()
             return
-        answer = b"connection: close\r\ncontent-length: 0\r\n\r\n"
-        self.transport.write(STATUS_LINE[status] + answer)
+        self._end(STATUS_LINE[status] + b"connection: close\r\ncontent-length: 0\r\n\r\n")
+
+    def _end(self, answer: bytes) -> None:
+        self._stop_clock()
+        self.transport.write(answer)
         self.transport.close()
 
     # ------------------------------------------------------------ clocks

@@ -2,7 +2,7 @@
 
 Every answer is {"code", "data", "message"} with the HTTP status 200, whatever its code, as clients
 of the family expect; other statuses say that there was no call: 400 and 413 for its form, 429 for
-more calls than the user may make.
+more calls than the user may make, or more bad tokens than an address may show.
 """
 
 from __future__ import annotations
@@ -17,11 +17,19 @@ from starlette.routing import Route
 
 from im_proto.server import actions as act
 from im_proto.server import inputs as inp
-from im_proto.server.origins import refusal
+from im_proto.server.origins import forwarded, refusal
 from im_proto.wire import UserId, codes
 from im_proto.wire.session import SessionOp
 
-from .answers import NotRead, RefusedError, answer, read_params, to_json
+from .answers import (
+    NotRead,
+    RefusedError,
+    TooManyError,
+    answer,
+    read_params,
+    refused,
+    to_json,
+)
 from .runner import Runner
 from .tokens import Identity, TokenRefusedError
 
@@ -81,10 +89,8 @@ class _Call:
             identity = await identify(self._runner, request)
             params = await read_params(request)
             answered = await call(self._runner, identity.user, self._op, params)
-        except RefusedError as refused:
-            return answer(refused.code, None, refused.reason)
-        except NotRead as unread:
-            return answer(codes.BAD_REQUEST, None, unread.reason, unread.status)
+        except (RefusedError, NotRead) as error:
+            return refused(error)
         return answer(answered.code, answered.data, answered.text)
 
 
@@ -94,6 +100,7 @@ async def identify(runner: Runner, request: Request) -> Identity:
     Raises:
         RefusedError: it has none, or none that is good, or asks for a host that isn't ours: a
             page of another name that leads here (DNS rebinding) may set every header but that.
+        TooManyError: too many came from that address that were not good: it isn't looked at.
     """
     elsewhere = refusal(runner.config, request.headers.get("host"), None)
     if elsewhere is not None:
@@ -104,10 +111,18 @@ async def identify(runner: Runner, request: Request) -> Identity:
         token = given.strip() if scheme.lower() == "bearer" else ""
     if not token:
         raise RefusedError(codes.NOT_LOGGED_IN, "a token is needed, in the header satoken")
+    peer = request.client.host if request.client is not None else ""
+    place = runner.bad_tokens.counted(peer, forwarded(request.headers.getlist("x-forwarded-for")))
+    now = asyncio.get_running_loop().time
+    wait = runner.bad_tokens.wait(place, now())
+    if wait:
+        raise TooManyError("too many bad tokens from this address", wait)
     try:
         async with asyncio.timeout(runner.config.auth_timeout):
             return await runner.identify(token)
-    except TokenRefusedError as refused:
-        raise RefusedError(refused.code, refused.reason) from None
+    except TokenRefusedError as error:
+        if error.code != codes.SERVER_ERROR:  # which says nothing of the token
+            runner.bad_tokens.add(place, now())
+        raise RefusedError(error.code, error.reason) from None
     except TimeoutError:
         raise RefusedError(codes.SERVER_ERROR, "the authenticator took too long") from None

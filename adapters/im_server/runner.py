@@ -18,9 +18,10 @@ from im_proto.errors import printable
 from im_proto.server import Gateway
 from im_proto.server import actions as act
 from im_proto.server import inputs as inp
-from im_proto.server.doors import Arrivals, Doors
+from im_proto.server.doors import Arrivals, BadTokens, Doors
 from im_proto.wire import UserId, codes
 
+from .held import Held
 from .messagelog import StoreLog
 from .site import Site
 from .store import Store
@@ -33,6 +34,12 @@ _CLOCK_SLACK: Final = 0.05
 _NOT_STARTED: Final = (
     "the server isn't started: give its lifespan to your application, "
     "FastAPI(lifespan=server.lifespan)"
+)
+#: What an operator can do about it.
+_TOO_FAST: Final = (
+    "connections from %s are dropped: they come faster than arrivals_per_address and arrivals_burst"
+    " allow. If it is a proxy of yours, name it in trusted_proxies; if many users have this"
+    " address, raise the two"
 )
 
 
@@ -61,6 +68,8 @@ class Runner:
             config.connections, config.connections_per_address, config.trusted_proxies
         )
         self._arrivals = Arrivals(config)
+        self.held = Held()
+        self.bad_tokens = BadTokens(config)
         self._store = store
         self._store_open = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -156,6 +165,7 @@ class Runner:
         """Go down in good order: everything accepted is answered, then 1012 to everyone."""
         if not self._shutting_down:
             self._shutting_down = True
+            self.held.drop_all()
             self.feed(inp.Shutdown())
 
     @property
@@ -245,9 +255,15 @@ class Runner:
             raise RuntimeError("the server runs in another event loop: call it from there")
 
     def enter(self, address: str) -> bool:
-        """May a socket from there be served? Who may is counted, and has to leave `doors`."""
+        """May a socket from there be served? Who may is counted, and has to leave `doors`; who
+        may not is `held`."""
         assert self._loop is not None
-        return self._arrivals.come(address, self._loop.time()) and self.doors.enter(address)
+        now = self._loop.time()
+        if self._arrivals.come(address, now):
+            return self.doors.enter(address)
+        if self._arrivals.news(address, now):
+            logger.warning(_TOO_FAST, address)
+        return False
 
     # ------------------------------------------------------------ inputs
 

@@ -128,7 +128,7 @@ class TLSDoor(asyncio.Protocol):
         self._transport = transport
         address = host_of(transport)
         if not self._runner.enter(address):
-            transport.abort()
+            self._runner.held.turn_away(transport)
             return
         transport.pause_reading()  # until TLS reads
         self._peers.add(self)  # type: ignore[arg-type]  # as uvicorn's own protocols do

@@ -28,9 +28,11 @@ class Limits(Frozen):
     #: connections from one address. High enough for an office behind one address, low enough that
     #: one host can't take all of them
     connections_per_address: _Count = 1_000
-    #: … and how many come from it each second, when so many at once have come: what is refused
-    #: after its request was read costs 0.5 ms, what is dropped before it a tenth
-    arrivals_per_address: Positive = 50.0
+    #: … and how many come from it each second: what is refused after its request was read costs
+    #: 0.3 ms, what is dropped before it a third of that …
+    arrivals_per_address: Positive = 20.0
+    #: … and at once: a page and its requests, an office that comes back after a cut of the network
+    arrivals_burst: _Count = 200
     #: logged-in connections of one user, all devices and tabs
     connections_per_user: _Count = 32
     #: WebSockets that are not logged in yet. They live for `auth_timeout` at the most; so many log
@@ -45,6 +47,11 @@ class Limits(Frozen):
     admission_window: Positive = 0.1
     #: … and in any second from one address, so that who guesses tokens keeps nobody else waiting
     admissions_per_address: _Count = 100
+    #: bad tokens by HTTP from one address each second: each costs a look at a signature, and who
+    #: has a good one is limited by its user …
+    bad_tokens_per_address: Positive = 10.0
+    #: … and at once: pages whose tokens have all expired meanwhile
+    bad_tokens_burst: _Count = 100
 
     # ---- how long before the log-in
 

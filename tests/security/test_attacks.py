@@ -36,6 +36,8 @@ LIMITS: Final[dict[str, Any]] = {
     "close_timeout": 0.5,
     "connections_per_address": 120,
     "arrivals_per_address": 4_000.0,
+    "arrivals_burst": 4_000,
+    "bad_tokens_burst": 4_000,
     "connections_per_user": 16,
     "messages_per_second": 200.0,
     "message_burst": 100,

@@ -14,7 +14,7 @@ from im_proto.config import ServerConfig
 from im_proto.server import actions as act
 from im_proto.server import inputs as inp
 from im_proto.server import talk
-from im_proto.server.doors import Arrivals, Doors
+from im_proto.server.doors import Arrivals, BadTokens, Doors
 from security.gate_kit import Gate, retry_after, status
 
 # ------------------------------------------------------------ how many
@@ -343,7 +343,7 @@ def test_doors_count_as_a_list_would(ops: list[tuple[bool, int]]) -> None:
 
 def test_sockets_of_one_address_come_at_their_rate_and_those_of_proxies_as_they_like() -> None:
     config = ServerConfig(
-        connections_per_address=1, arrivals_per_address=2.0, trusted_proxies=("10.0.0.0/8",)
+        arrivals_burst=3, arrivals_per_address=2.0, trusted_proxies=("10.0.0.0/8",)
     )
     arrivals = Arrivals(config)
     assert [arrivals.come("192.0.2.1", 0.0) for _ in range(4)] == [True] * 3 + [False]
@@ -353,3 +353,39 @@ def test_sockets_of_one_address_come_at_their_rate_and_those_of_proxies_as_they_
     ]
     assert [arrivals.come("192.0.2.1", 0.5), arrivals.come("192.0.2.1", 0.5)] == [True, False]
     assert all(arrivals.come(address, 0.5) for address in ["10.0.0.1", ""] * 5)
+
+
+def test_an_operator_hears_of_an_address_once_a_minute_and_of_ten_at_the_most() -> None:
+    arrivals = Arrivals(ServerConfig())
+    assert [arrivals.news("192.0.2.1", now) for now in (5.0, 5.0, 64.0, 65.0)] == [
+        *(True, False),
+        *(False, True),
+    ]
+    told = [arrivals.news(f"192.0.2.{n}", 200.0) for n in range(20)]
+    assert told == [True] * 10 + [False] * 10
+    assert arrivals.news("192.0.2.19", 206.0)  # another has room; what was not told is not lost
+
+
+def test_who_shows_bad_tokens_waits_and_who_shows_none_does_not() -> None:
+    config = ServerConfig(
+        bad_tokens_burst=2, bad_tokens_per_address=0.5, trusted_proxies=("10.0.0.0/8",)
+    )
+    bad = BadTokens(config)
+    one, other = bad.counted("192.0.2.1", ()), bad.counted("10.0.0.1", ("192.0.2.2",))
+    assert (one, other) == ("192.0.2.1", "192.0.2.2")
+    waits = []
+    for _ in range(3):
+        waits.append(bad.wait(one, 0.0))
+        bad.add(one, 0.0)  # the third was asked for before it was known of the second
+    assert waits == [0.0, 0.0, 2.0]
+    assert [bad.wait(one, now) for now in (0.0, 3.0, 4.0)] == [4.0, 1.0, 0.0]
+    assert bad.wait(other, 0.0) == 0.0
+
+
+def test_bad_tokens_of_those_who_are_many_are_nobodys() -> None:
+    bad = BadTokens(ServerConfig(bad_tokens_burst=1, trusted_proxies=("10.0.0.0/8",)))
+    for peer, chain in (("", ()), ("10.0.0.1", ()), ("10.0.0.1", ("10.0.0.2",))):
+        counted = bad.counted(peer, chain)
+        for _ in range(3):
+            bad.add(counted, 0.0)
+        assert bad.wait(counted, 0.0) == 0.0

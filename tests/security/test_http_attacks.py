@@ -22,8 +22,10 @@ from adapters.adapter_kit import run, until
 from im_proto.server.inputs import WriteBlocked, WriteReady
 from im_proto.wire import codes
 from im_server import make_token
-from im_server.answers import answer
+from im_server.answers import RefusedError, answer
 from im_server.guarded import GuardedHTTP
+from im_server.http import identify
+from im_server.tokens import Identity, TokenRefusedError
 from peers.plain_client import PlainClient
 from server.server_kit import SECRET, Running, running_server, token
 
@@ -122,7 +124,7 @@ CURRENT = json.dumps({"userId": ANN}).encode()
 
 @patient
 async def test_who_connects_without_pause_is_dropped_before_a_byte_is_read() -> None:
-    limits = {"connections_per_address": 4, "arrivals_per_address": 0.001}
+    limits = {"arrivals_burst": 4, "arrivals_per_address": 0.001}
     async with running_server(**limits) as server, undisturbed(server):
         for _ in range(3):  # BOB was the first
             async with peer(server) as one:
@@ -131,6 +133,44 @@ async def test_who_connects_without_pause_is_dropped_before_a_byte_is_read() -> 
         async with peer(server) as one:
             await one.say(HEALTH + b"\r\n")
             assert await one.end() == b""
+
+
+@run
+async def test_an_operator_is_told_once_that_sockets_are_dropped_and_what_helps(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with running_server(arrivals_burst=1, arrivals_per_address=0.001) as server:
+        async with peer(server) as one:
+            await one.say(HEALTH + b"\r\n")
+            await one.answer()
+        for _ in range(3):
+            async with peer(server) as one:
+                assert await one.end() == b""
+    (told,) = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+    assert told.startswith("connections from 127.0.0.1 are dropped")
+    assert all(name in told for name in ("arrivals_per_address", "trusted_proxies"))
+
+
+@pytest.mark.parametrize(
+    ("path", "line", "status"),
+    [(b"/nope", b"", 404), (b"/ws", b"Origin: https://evil.example\r\n", 403)],
+)
+@run
+async def test_of_an_upgrade_that_is_refused_by_its_head_nothing_is_made(
+    path: bytes, line: bytes, status: int
+) -> None:
+    async with running_server() as server, undisturbed(server), peer(server) as one:
+        runner = server.server.runner
+        connected, made = runner.connected, []
+
+        def note(*args: Any, **more: Any) -> int:
+            made.append(args)
+            return connected(*args, **more)
+
+        runner.connected = note  # type: ignore[method-assign]
+        await one.say(UPGRADE.replace(b"/ws", path) + line + b"\r\n")
+        assert (await one.answer())[0] == status
+        assert await one.end() == b"" and made == []
 
 
 # ------------------------------------------------------------ heads
@@ -236,6 +276,76 @@ async def test_a_body_that_is_too_big_is_413_and_the_rest_of_it_has_the_same_dea
         going = asyncio.create_task(go_on())
         assert await one.end() == b""
         going.cancel()
+
+
+CHUNKED = call().replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
+CHUNK = b"1\r\n \r\n"
+
+
+@run
+async def test_of_a_body_that_goes_on_behind_its_answer_little_is_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked = reads = 0
+    on_body, data_received = GuardedHTTP.on_body, GuardedHTTP.data_received
+
+    def count(http: GuardedHTTP, body: bytes) -> None:
+        nonlocal looked
+        looked += 1
+        on_body(http, body)
+
+    def measure(http: GuardedHTTP, data: bytes) -> None:
+        nonlocal reads
+        reads += 1
+        assert len(data) <= 16_384
+        data_received(http, data)
+
+    monkeypatch.setattr(GuardedHTTP, "on_body", count)
+    monkeypatch.setattr(GuardedHTTP, "data_received", measure)
+    async with running_server() as server, undisturbed(server), peer(server) as one:
+        await one.say(CHUNKED + CHUNK * 400_000)
+        assert (await one.answer())[0] == 413
+        assert await one.end() == b""
+        await until(lambda: reads > 100)
+        assert 16_384 < looked < 40_000
+
+
+@run
+async def test_who_goes_on_behind_an_answer_is_gone_in_time() -> None:
+    async with (
+        running_server(close_timeout=0.3) as server,
+        undisturbed(server),
+        peer(server) as one,
+    ):
+        await one.say(CHUNKED + CHUNK * 40_000)
+        assert (await one.answer())[0] == 413
+        assert await one.end() == b""
+        await until(lambda: len(server.state.connections) == 1)
+
+
+@run
+async def test_who_goes_on_without_end_behind_an_answer_is_gone_when_it_was_too_much() -> None:
+    async def go_on() -> None:
+        await one.say(CHUNKED)
+        while True:
+            await one.say(CHUNK * 40_000)
+            await asyncio.sleep(0)
+
+    async with running_server() as server, undisturbed(server), peer(server) as one:
+        going = asyncio.create_task(go_on())
+        assert (await one.answer())[0] == 413
+        assert await one.end() == b""
+        await until(lambda: len(server.state.connections) == 1)
+        going.cancel()
+
+
+@run
+async def test_a_body_that_is_not_much_too_big_costs_no_connection() -> None:
+    async with running_server() as server, undisturbed(server), peer(server) as one:
+        await one.say(call(body=b" " * 60_000))
+        assert (await one.answer())[0] == 413
+        await one.say(HEALTH + b"\r\n")
+        assert (await one.answer())[0] == 200
 
 
 async def _upload(request: Request) -> Response:
@@ -353,8 +463,7 @@ async def test_who_reads_slowly_gets_all_of_it() -> None:
 
 @run
 async def test_requests_in_line_are_answered_in_order() -> None:
-    limits = {"in_flight": 16}
-    async with running_server(**limits) as server, undisturbed(server), peer(server) as one:
+    async with running_server() as server, undisturbed(server), peer(server) as one:
         await one.say((HEALTH + b"\r\n" + call(body=CURRENT)) * 8)
         told = [(await one.answer())[2][:9] for _ in range(16)]
         assert told == [b'{"status"', b'{"code":0'] * 8
@@ -362,8 +471,7 @@ async def test_requests_in_line_are_answered_in_order() -> None:
 
 @run
 async def test_too_many_requests_in_line_end_the_connection() -> None:
-    limits = {"in_flight": 16}
-    async with running_server(**limits) as server, undisturbed(server), peer(server) as one:
+    async with running_server() as server, undisturbed(server), peer(server) as one:
         await one.say((HEALTH + b"\r\n") * 1_000)
         assert (await one.end()).count(b"HTTP/1.1 200") <= 17
 
@@ -504,6 +612,63 @@ async def test_a_token_that_was_revoked_is_no_longer_good_for_calls() -> None:
                     await client.say(one)
                     told.append(json.loads((await client.answer())[2])["code"])
         assert told == [0, 0, codes.TOKEN_INVALID, codes.TOKEN_INVALID]
+
+
+@run
+async def test_who_guesses_tokens_is_429_before_they_are_looked_at_and_others_are_not() -> None:
+    looked: list[str] = []
+
+    async def authenticate(given: str) -> Identity:
+        looked.append(given)
+        if given == "down":
+            raise RuntimeError
+        if given != "good":
+            raise TokenRefusedError("no")
+        return Identity(user=ANN)
+
+    limits: dict[str, Any] = {
+        "site": {"authenticate": authenticate},
+        "trusted_proxies": ("127.0.0.1",),
+        "bad_tokens_per_address": 0.5,
+        "bad_tokens_burst": 3,
+    }
+
+    async def ask(one: Peer, given: str, address: str, path: str = "/im/session/getCurrent") -> int:
+        looked.clear()
+        method = "GET" if "admin" in path else "POST"
+        told = f"X-Forwarded-For: {address}"
+        await one.say(call(path, told, body=CURRENT, given=given, method=method))
+        status, headers, body = await one.answer()
+        if status == 429:
+            assert headers["retry-after"] == "2" and json.loads(body)["code"] == 429
+            assert looked == []
+            return 429
+        assert looked == [given]
+        return int(json.loads(body)["code"])
+
+    async with running_server(**limits) as server, peer(server) as one:
+        for given, code in [("good", 0), ("down", codes.SERVER_ERROR)] * 5:
+            assert await ask(one, given, "192.0.2.1") == code
+        told = [await ask(one, "bad", "192.0.2.1") for _ in range(5)]
+        assert told == [codes.TOKEN_INVALID] * 3 + [429] * 2
+        assert await ask(one, "good", "192.0.2.1", "/im/admin/online") == 429
+        assert await ask(one, "bad", "192.0.2.2") == codes.TOKEN_INVALID
+        assert await ask(one, "good", "192.0.2.2") == 0
+
+
+@run
+async def test_where_no_asgi_server_reads_what_a_proxy_says_the_calls_do() -> None:
+    async def ask(address: bytes) -> int:
+        headers = [(b"satoken", b"bad"), (b"x-forwarded-for", address)]
+        scope = {"type": "http", "headers": headers, "client": ("127.0.0.1", 1)}
+        with pytest.raises(RefusedError) as refused:
+            await identify(server.server.runner, Request(scope))
+        return refused.value.code
+
+    limits: dict[str, Any] = {"trusted_proxies": ("127.0.0.1",), "bad_tokens_burst": 1}
+    async with running_server(**limits) as server:
+        told = [await ask(address) for address in [b"192.0.2.1", b"192.0.2.1", b"192.0.2.2"]]
+    assert told == [codes.TOKEN_INVALID, codes.TOO_MANY, codes.TOKEN_INVALID]
 
 
 # ------------------------------------------------------------ what is told

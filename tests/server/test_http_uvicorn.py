@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import inspect
+import socket
+import weakref
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -72,6 +75,15 @@ async def test_a_websocket_joins_its_connections_leaves_them_and_is_told_to_shut
             assert await second.wait_closed() == 1012
         assert told[:2] == ["shutdown", "begin"] and told.count("shutdown") == 1
     assert connections == set()
+
+
+@run
+async def test_no_message_waits_for_the_acknowledgement_of_the_one_before(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (server, url), PlainClient(url, token(1), 1) as client:
+        await client.login()
+        (joined,) = server.server_state.connections
+        sock = joined._transport.get_extra_info("socket")  # type: ignore[union-attr]
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 @run
@@ -206,3 +218,49 @@ async def test_what_its_http_protocol_holds_of_a_connection(tmp_path: Path) -> N
     said = inspect.getsource(HttpToolsProtocol.connection_made)
     assert "self.flow = FlowControl(" in said and "self.connections.add(self)" in said
     assert {"read_paused", "write_paused"} <= set(vars(FlowControl(asyncio.Transport())))
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 9,
+        b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
+    ],
+    ids=["answered", "in line", "upgraded"],
+)
+@run
+async def test_nothing_of_a_connection_waits_for_the_collector(
+    monkeypatch: pytest.MonkeyPatch, request_: bytes
+) -> None:
+    made: list[weakref.ref[GuardedHTTP]] = []
+    lost = asyncio.Event()
+    begin, end = GuardedHTTP.connection_made, GuardedHTTP.connection_lost
+
+    def note(protocol: GuardedHTTP, transport: asyncio.Transport) -> None:
+        made.append(weakref.ref(protocol))
+        begin(protocol, transport)
+
+    def notice(protocol: GuardedHTTP | IMProtocol, exc: Exception | None) -> None:
+        (end if isinstance(protocol, GuardedHTTP) else end_ws)(protocol, exc)  # type: ignore[arg-type]
+        asyncio.get_running_loop().call_soon(lost.set)
+
+    end_ws = IMProtocol.connection_lost
+    monkeypatch.setattr(GuardedHTTP, "connection_made", note)
+    monkeypatch.setattr(GuardedHTTP, "connection_lost", notice)
+    monkeypatch.setattr(IMProtocol, "connection_lost", notice)
+    async with running_server() as server:
+        gc.collect()
+        gc.disable()
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(request_)
+            await reader.readuntil(b"\r\n\r\n")
+            writer.close()
+            await lost.wait()
+            for _ in range(10):  # the answers that were cut short
+                await asyncio.sleep(0)
+            assert [ref() for ref in made] == [None]
+        finally:
+            gc.enable()

@@ -126,7 +126,13 @@ async def _query(aim: Aim) -> None:
         await peer.end()
 
 
-@attack("no token", "asks without a token, and with a bad one", "code 40100", "code 40101")
+@attack(
+    "no token",
+    "asks without a token, and with a bad one",
+    "code 40100",
+    "code 40101",
+    also=("code 429",),
+)
 async def _tokens(aim: Aim) -> None:
     for token in ("", junk(aim.rng, 4_000)):
         async with Peer(aim) as peer:
