@@ -1,6 +1,6 @@
 """A siege: good users chat while others attack the server, and nobody good may notice.
 
-    python benchmarks/siege.py [--minutes 10] [--quiet 3] [--clients 90] [--attackers 10] [--json]
+    python benchmarks/siege.py [--minutes 10] [--quiet 3] [--clients 180] [--attackers 10] [--json]
     python benchmarks/siege.py --table [--seconds 5] [--only NAME …]
 
 `im serve` runs in a process of its own with all limits as they are by default; the good users and
@@ -112,7 +112,7 @@ async def besiege(options: argparse.Namespace) -> dict[str, Any]:
     """The three phases; returns what was found."""
     seconds, quiet = options.minutes * 60, options.quiet * 60
     with tempfile.TemporaryDirectory(prefix="im-siege-") as directory, Watching() as watching:
-        server = Server(Path(directory), "power", None)
+        server = Server(Path(directory), "power")
         await server.start()
         try:
             siege = Siege(server, options, watching)
@@ -153,7 +153,7 @@ async def table(options: argparse.Namespace) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     names = [n for n in ATTACKS if not options.only or any(part in n for part in options.only)]
     with tempfile.TemporaryDirectory(prefix="im-siege-") as directory, Watching() as watching:
-        server = Server(Path(directory), "power", None)
+        server = Server(Path(directory), "power")
         await server.start()
         try:
             siege = Siege(server, options, watching)
@@ -228,8 +228,8 @@ def main() -> int:
     )
     parser.add_argument("--minutes", type=float, default=10.0, help="of the siege")
     parser.add_argument("--quiet", type=float, default=3.0, help="minutes before it, and after it")
-    parser.add_argument("--clients", type=int, default=90, help="good users, an even number")
-    parser.add_argument("--attackers", type=int, default=10)
+    parser.add_argument("--clients", type=int, default=180, help="good users, an even number")
+    parser.add_argument("--attackers", type=int, default=10, help="of two connections, or more")
     parser.add_argument("--nice", type=int, default=10, help="by which attackers stand back")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--table", action="store_true", help="each attack alone")

@@ -4,8 +4,9 @@
 
 The secret is in IM_SECRET: an attacker may well have an account, or many. Each comes from an
 address of its own, 127.0.0.2 and so on, and goes through all attacks (or those that are named), in
-an order of its own, SECONDS for each. One that makes the server wait for a deadline is made by many
-connections at once, and left to itself. Each second a line of JSON; ends when its input does.
+an order of its own, SECONDS for each. One that makes the server wait for a deadline is left to
+itself meanwhile, one at a time: so an attacker has two connections, or what a flood needs. Each
+second a line of JSON; ends when its input does.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from im_server import make_token
 from security.attacks import ATTACKS, Aim, Attack, Tally, once
 
-#: Connections of an attacker that make the server wait, for each such attack.
+#: Connections that make the server wait, if nothing but that is done.
 WAITING: Final = 10
 #: Seconds that a round may take: longer than any deadline of the server.
 PATIENCE: Final = 60.0
@@ -93,13 +94,16 @@ class Attacker:
             for attack in order:
                 if not attack.waits:
                     await self._for(attack, seconds)
-                    continue
-                for _ in range(WAITING):
-                    task = asyncio.create_task(self._round(attack))
-                    self.waiting.add(task)
-                    task.add_done_callback(self.waiting.discard)
-                if len(order) == 1:
-                    await asyncio.wait(self.waiting)
+                elif len(order) == 1:
+                    await asyncio.wait([self._leave(attack) for _ in range(WAITING)])
+                elif not self.waiting:
+                    self._leave(attack)
+
+    def _leave(self, attack: Attack) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._round(attack))
+        self.waiting.add(task)
+        task.add_done_callback(self.waiting.discard)
+        return task
 
     async def _for(self, attack: Attack, seconds: float) -> None:
         until = time.monotonic() + seconds

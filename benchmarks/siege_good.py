@@ -22,7 +22,7 @@ from im_asyncio import ClientConfig, IMClient, IMError, Message
 from im_server import make_token
 
 #: Seconds from one message of a user to the next, on average.
-PACE: Final = 1.0
+PACE: Final = 2.0
 #: Of the messages, those that are as long as a message may be.
 LONG: Final = 0.05
 #: Seconds in which, at the end, all that was said has to have arrived.
@@ -72,7 +72,7 @@ class User:
         self.lost_links += 1
 
     async def chat(self) -> None:
-        """Say something about once a second, and do what people do besides."""
+        """Say something now and then, and do what people do besides."""
         while True:
             await asyncio.sleep(min(self.rng.expovariate(1 / PACE), 5 * PACE))
             does = self.rng.random()
@@ -118,9 +118,11 @@ async def main(url: str, clients: int, seed: int) -> None:
     secret = os.environ["IM_SECRET"]
     users = {n: User.of(url, n, secret, seed) for n in range(1, clients + 1)}
     for user in users.values():
-        await user.client.connect()
+        await user.client.connect(retry=True)  # one address may not log in so often at once
     stop = asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     chats = [asyncio.create_task(user.chat()) for user in users.values()]
+    for user in users.values():
+        user.lost_links = 0
     _line(ready=True)
     while not stop.done():
         await asyncio.wait([stop], timeout=1.0)

@@ -85,6 +85,8 @@ class Child:
         try:
             async with asyncio.timeout(_START):
                 await self._ready.wait()
+            if self.ended:
+                raise SystemExit(f"{self._arguments[0]} has ended by itself")
         except BaseException:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
@@ -122,3 +124,4 @@ class Child:
                 self._ready.set()
             else:
                 self._tell(said)
+        self._ready.set()  # whoever waits for it waits in vain

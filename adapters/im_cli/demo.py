@@ -40,6 +40,8 @@ _QUIET: Final = 3.0
 #: Late repeats may still come for so long.
 _SETTLE: Final = 0.3
 _CONNECT: Final = 15.0
+#: The two write as fast as they can, for which a site's server would slow them down.
+_RATES: Final = ("messages_per_second=10000", "envelopes_per_second=10000")
 
 
 Report = Callable[[Snapshot], None]
@@ -109,7 +111,7 @@ class _Run:
         self._directory = directory
         self._report = report
         self._news: list[str] = []
-        self._server = ServerProcess(directory, options.durability, options.sabotage)
+        self._server = ServerProcess(directory, options.durability, options.sabotage, _RATES)
         self._people: list[Person] = []
         self._proxies: list[FaultProxy] = []
         self._faults: Faults | None = None

@@ -7,6 +7,7 @@ import contextlib
 import os
 import secrets
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -14,8 +15,6 @@ import im_proto
 
 _START_TIMEOUT: Final = 30.0
 _STOP_TIMEOUT: Final = 10.0
-#: Two users who write as fast as they can, which a site's server would slow down.
-_RATES: Final = ("messages_per_second=10000", "envelopes_per_second=10000")
 LOG: Final = "server.log"
 
 
@@ -30,12 +29,20 @@ class ServerProcess:
         directory: where the database and the server's log go.
         durability: as of `im serve`.
         sabotage: what to break in it (see sabotage.py).
+        settings: for its `--set`; without any, all is as it is by default.
     """
 
-    def __init__(self, directory: Path, durability: str, sabotage: str | None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        durability: str,
+        sabotage: str | None = None,
+        settings: Sequence[str] = (),
+    ) -> None:
         self._directory = directory
         self._durability = durability
         self._sabotage = sabotage
+        self._settings = settings
         self._process: asyncio.subprocess.Process | None = None
         self._drain: asyncio.Task[bytes] | None = None
         self.secret = secrets.token_hex(32)
@@ -54,7 +61,7 @@ class ServerProcess:
                 sys.executable,
                 *("-m", *module, "serve", "--host", "127.0.0.1", "--port", str(self.port)),
                 *("--database", f"sqlite:///{database}", "--durability", self._durability),
-                *(word for rate in _RATES for word in ("--set", rate)),
+                *(word for setting in self._settings for word in ("--set", setting)),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import io
 import json
 import logging
@@ -21,6 +22,7 @@ import pytest
 from adapters.adapter_kit import run
 from im_cli.limits_table import reasons
 from im_cli.safe_log import SafeFormatter
+from im_cli.serve import _settle_down
 from im_proto.config import ServerConfig
 from im_proto.testing import conformance
 from im_server.database import Database
@@ -523,3 +525,16 @@ async def test_no_token_and_no_secret_is_ever_logged(tmp_path: Path) -> None:
     assert ended.code == 0 and "DEBUG" in ended.err  # it did log
     for secret in (good, bad, SECRET, good.rpartition(".")[2], bad.rpartition(".")[2]):
         assert secret not in ended.said
+
+
+def test_the_process_is_made_for_serving() -> None:
+    gc.unfreeze()
+    assert len(gc.get_objects()) > 10_000
+    before = sys.getswitchinterval()
+    try:
+        _settle_down()
+        assert len(gc.get_objects()) < 1_000  # that are looked through
+        assert sys.getswitchinterval() < before
+    finally:
+        gc.unfreeze()
+        sys.setswitchinterval(before)
