@@ -13,7 +13,8 @@ LEANING := tests/core/test_config.py tests/core/test_framing*.py tests/core/test
 	tests/server/test_store.py tests/security/test_tokens.py tests/cli/test_commands.py
 
 # With loadfile, xdist hangs when it replaces a worker that crashed, so none is replaced.
-PYTEST := -m pytest -n auto --dist loadfile --max-worker-restart=0
+# The order of names balances well: what has few tests, and comes last otherwise, takes longest.
+PYTEST := -m pytest -n auto --dist loadfile --no-loadscope-reorder --max-worker-restart=0
 
 .DEFAULT_GOAL := help
 .PHONY: help demo install test test-all lowest simulate autobahn fuzz lint audit docs clean

@@ -35,7 +35,6 @@ from im_proto.wire import (
 )
 
 _M = TypeVar("_M", bound=Message)
-gc.freeze()  # what is loaded by now need not be looked at again after each test
 Script = Callable[["Connection"], Awaitable[None]]
 
 

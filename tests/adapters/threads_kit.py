@@ -40,7 +40,6 @@ _T = TypeVar("_T")
 #: A test that takes longer hangs, in seconds.
 LONGEST = 10.0
 CERTIFICATE = Path(__file__).parent / "certs" / "localhost.pem"
-gc.freeze()  # what is loaded by now need not be looked at again after each test
 Script = Callable[["Connection"], None]
 
 

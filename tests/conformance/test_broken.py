@@ -6,7 +6,10 @@ They run in processes of their own, as a broken adapter leaves sockets, threads 
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -152,11 +155,21 @@ def results(chapter: str) -> list[dict[str, str]]:
     return found
 
 
+@pytest.fixture(scope="module")
+def chapters() -> Iterator[dict[str, Future[subprocess.CompletedProcess[str]]]]:
+    """All of the table, a few at a time: most of what they do is to wait."""
+    command = ("-W", "ignore", "-m", "conformance.test_broken")
+    with ThreadPoolExecutor(3) as pool:
+        yield {chapter: pool.submit(python, *command, chapter) for chapter in FOUND}
+        pool.shutdown(cancel_futures=True)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("chapter", FOUND)
-def test_what_is_broken_is_found(chapter: str) -> None:
-    ran = python("-W", "ignore", "-m", "conformance.test_broken", chapter)
-    found = json.loads(ran.stdout.splitlines()[-1])
+def test_what_is_broken_is_found(
+    chapter: str, chapters: dict[str, Future[subprocess.CompletedProcess[str]]]
+) -> None:
+    found = json.loads(chapters[chapter].result().stdout.splitlines()[-1])
     assert len(found) == sum(len(names.split()) for _, names in FOUND[chapter])
     for result in found:
         assert result["status"] == Status.FAILED, result

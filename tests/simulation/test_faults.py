@@ -55,8 +55,8 @@ def test_a_fault_says_what_it_is_in_one_line(name: str) -> None:
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_alone_is_injected_and_survived(name: str) -> None:
     hits = 0
-    for seed in range(2, 5):  # some of them with a site
-        outcome = simulate(seed, minutes=2, faults=name)
+    for seed in (2, 3):  # without a site, and with one
+        outcome = simulate(seed, minutes=1, faults=name)
         assert outcome.failure is None, outcome.failure
         hits += outcome.faults[name]
     assert hits

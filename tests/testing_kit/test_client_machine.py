@@ -364,7 +364,6 @@ QUICK = {
     a_refused_input_changes_something,
     frames_without_a_mask,
     reading_never_stops,
-    nothing_is_read_while_an_answer_is_awaited,
 }
 SABOTAGES: list[tuple[Callable[[Patch], None], str, dict[str, Any]]] = [
     (
