@@ -17,6 +17,7 @@ from im_proto.server.records import (
     CommitResult,
     Conflicting,
     CursorMove,
+    Entry,
     Marked,
     ReadMark,
     Submission,
@@ -65,6 +66,7 @@ class _Batch:
         self._results: list[CommitResult] = []
         self._marks: list[Marked] = []
         self._heads: dict[UserId, int] = {}
+        self._entries: dict[UserId, list[Entry]] = {}
         self._acquainted: list[decide.Pair] = []
 
     def committed(self) -> Committed:
@@ -74,6 +76,7 @@ class _Batch:
             results=tuple(self._results),
             marks=tuple(self._marks),
             heads=tuple(self._heads.items()),
+            entries=tuple((user, tuple(entries)) for user, entries in self._entries.items()),
             acquainted=tuple(self._acquainted),
         )
 
@@ -112,6 +115,8 @@ class _Batch:
         self._results += plan.results
         self._marks += plan.marks
         self._heads.update(plan.heads)
+        for user, entries in plan.by_mailbox():
+            self._entries.setdefault(user, []).extend(entries)
         self._acquainted += plan.acquainted
 
     def salvage(self) -> None:

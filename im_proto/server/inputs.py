@@ -90,6 +90,7 @@ class Committed:
 
     Attributes:
         heads: the newest seq of every mailbox that grew.
+        entries: what came into mailboxes, in order, in those that grew.
         acquainted: who shares an active session from now on.
     """
 
@@ -97,6 +98,7 @@ class Committed:
     results: tuple[CommitResult, ...]
     marks: tuple[Marked, ...] = ()
     heads: tuple[tuple[UserId, int], ...] = ()
+    entries: tuple[tuple[UserId, tuple[Entry, ...]], ...] = ()
     acquainted: tuple[tuple[UserId, UserId], ...] = ()
 
 

@@ -160,9 +160,13 @@ class Mail(Pushes):
         # what follows a conflict would overtake it: it is all sent again, in order
         again = "a msgId was taken: send what is unanswered again"
         self._end_senders(held, again, retry_after=CONFLICT_RETRY_AFTER)
+        entries = dict(done.entries)
         for user, head in done.heads:
             for session in self._roster.of_user(user):
                 session.head = max(session.head, head)
+                pushed = session.follow(entries.get(user, ()), self.config.unacked)
+                if pushed:
+                    self._tell(session.connection, talk.Push(entries=pushed))
                 self._pump(session)
         self._presence.met(done.acquainted)
 

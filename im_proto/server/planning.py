@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..wire import UserId
 from ..wire.session import ACTIVE
-from .records import PLAIN, CommitResult, Marked, ReadSyncEntry, ReceiptEntry
+from .records import PLAIN, CommitResult, Entry, Marked, ReadSyncEntry, ReceiptEntry
 from .rows import (
     Awaiting,
     BookSession,
@@ -117,6 +117,13 @@ class Plan:
     sessions: Mapping[int, BookSession]
     heads: tuple[tuple[UserId, int], ...]
     acquainted: tuple[Pair, ...]
+
+    def by_mailbox(self) -> tuple[tuple[UserId, tuple[Entry, ...]], ...]:
+        """What comes into each mailbox, as it will be read from there."""
+        found: dict[UserId, list[Entry]] = {}
+        for new in self.entries:
+            found.setdefault(new.user, []).append(new.entry())
+        return tuple((user, tuple(entries)) for user, entries in found.items())
 
 
 class Draft:

@@ -1,6 +1,7 @@
 """The hub's half that goes out: which mailbox has gone how far to whom.
 
-Pushes are read from the mailbox; live traffic is only a wake-up.
+Pushes are read from the mailbox; what comes into it is pushed at once to who is that far already,
+and else is only a wake-up.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..wire import UserId
-from .records import ReadSyncEntry, ReceiptEntry
+from .records import Entry, MailboxEntry, ReadSyncEntry, ReceiptEntry
 
 #: (user, device); all plain logins of a user share the device PLAIN.
 DeviceKey = tuple[UserId, str]
@@ -102,3 +102,20 @@ class NewEntry(NamedTuple):
     seq: int
     at: int
     what: Message | ReceiptEntry | ReadSyncEntry
+
+    def entry(self) -> Entry:
+        """As it will be read from the mailbox."""
+        what = self.what
+        if not isinstance(what, Message):
+            return what
+        return MailboxEntry(
+            seq=self.seq,
+            from_user=what.sender,
+            to_user=what.to_user,
+            msg_id=what.msg_id,
+            content=what.content,
+            message_type=what.message_type,
+            session_id=what.session_id,
+            timestamp=what.timestamp,
+            device=what.device,
+        )

@@ -63,6 +63,14 @@ class Session:
         below = max(self.acked, self.oldest - 1)
         return max(0, unacked - max(0, self.sent - below))
 
+    def follow(self, entries: tuple[Entry, ...], unacked: int) -> tuple[Entry, ...]:
+        """These have just come into the mailbox. Returns what is pushed without a read: all of
+        them, if they follow what was sent and there is room."""
+        if not entries or entries[0].seq != self.sent + 1 or self.room(unacked) < len(entries):
+            return ()
+        self.sent = entries[-1].seq
+        return entries
+
     def read(self, entries: tuple[Entry, ...], head: int) -> tuple[Entry, ...]:
         """The read under way has come back; returns what is pushed of it."""
         self.reading = None

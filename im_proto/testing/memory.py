@@ -100,6 +100,7 @@ class MemoryStore:
             results=plan.results,
             marks=plan.marks,
             heads=plan.heads,
+            entries=plan.by_mailbox(),
             acquainted=plan.acquainted,
         )
 

@@ -26,6 +26,7 @@ SERVER: Final = {
     "auth_timeout": _NEVER,
     "heartbeat_interval": _NEVER,
     "partial_timeout": _NEVER,
+    "arrivals_burst": 1_000,  # each case is a connection
 }
 
 

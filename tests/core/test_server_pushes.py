@@ -207,10 +207,11 @@ def test_sync_drops_what_was_being_read_before() -> None:
     kit = filled(5)
     peer = kit.user(2)
     sender = kit.user(1, "web")
-    kit.holding = True
+    peer.block()
     sender.chat(6, 2, "m6")
-    while not isinstance(kit.held[0], act.StoreRead):
-        kit.answer()
+    kit.holding = True
+    peer.unblock()
+    assert isinstance(kit.held[0], act.StoreRead)
     peer.forget()
     peer.send("SYNC_REQUEST", after=3)
     kit.release()
@@ -320,3 +321,71 @@ def test_what_came_while_nothing_was_read_is_read_next() -> None:
     )
     session.read((), 20)  # an answer of before the wake-up
     assert session.room(4) == 4
+
+
+# ------------------------------------------------------------ with the commit
+
+
+def reads(kit: Kit) -> int:
+    return sum(isinstance(action, act.StoreRead) for action in kit.said)
+
+
+def test_what_comes_in_is_pushed_with_the_commit_to_who_is_that_far() -> None:
+    kit = filled(3)
+    peer, tablet, sender = kit.user(2), kit.user(2, "tablet"), kit.user(1, "web")
+    before = reads(kit)
+    kit.holding = True
+    for n in range(4, 9):
+        sender.chat(n, 2, f"m{n}")
+    while kit.held:
+        assert isinstance(kit.held[0], act.StoreCommit)
+        kit.answer()
+    assert peer.contents == tablet.contents == some(1, 8)
+    assert [push["seq"] for push in peer.pushes] == list(range(1, 9))
+    assert reads(kit) == before
+
+
+def test_of_what_comes_in_no_more_is_pushed_than_there_is_room_for() -> None:
+    kit = Kit(unacked=3)
+    peer, sender = kit.user(2), kit.user(1)
+    kit.holding = True
+    for n in range(1, 6):
+        sender.chat(n, 2, f"m{n}")
+    kit.release()
+    assert peer.contents == some(1, 3)
+    peer.ack(2)
+    assert peer.contents == some(1, 5)
+
+
+def test_who_was_asleep_or_behind_gets_it_from_the_mailbox_in_order() -> None:
+    kit = Kit(unacked=4)
+    awake, asleep, behind = kit.user(2), kit.user(2, "tablet"), kit.user(2, "old")
+    sender = kit.user(1)
+    asleep.block()
+    for n in range(1, 8):
+        sender.chat(n, 2, f"m{n}")
+        awake.ack(n)
+    assert (awake.contents, asleep.contents, behind.contents) == (some(1, 7), [], some(1, 4))
+    asleep.unblock()
+    behind.ack(4)
+    assert (asleep.contents, behind.contents) == (some(1, 4), some(1, 7))
+    asleep.ack(4)
+    sender.chat(8, 2, "m8")
+    assert awake.contents == asleep.contents == behind.contents == some(1, 8)
+
+
+def test_nothing_is_pushed_that_does_not_follow() -> None:
+    def entry(seq: int) -> MailboxEntry:
+        return MailboxEntry(seq=seq, from_user=1, to_user=2, msg_id=seq, content="x",
+                            message_type="text", session_id=1, timestamp=1)  # fmt: skip
+
+    kit = filled(3)
+    kit.user(2)
+    (session,) = kit.gateway.hub._roster.of_user(2)
+    session.head = 9
+    assert session.follow((entry(5),), 10) == ()
+    assert session.follow((entry(3), entry(4)), 10) == ()
+    assert session.follow((), 10) == ()
+    assert session.sent == 3
+    assert session.follow((entry(4), entry(5)), 10) == (entry(4), entry(5))
+    assert session.sent == 5

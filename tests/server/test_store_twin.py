@@ -204,6 +204,10 @@ def test_it_answers_like_the_store_in_memory(tmp_path):
                 expected, found = of_both(twin, store, action)
                 assert found == expected, action
                 note(found, seen)
+                for user, entries in getattr(found, "entries", ()):
+                    after = entries[0].seq - 1
+                    read = StoreRead(request=0, user=user, after=after, limit=100)
+                    assert store.read(read).entries == entries, "what is pushed is what is held"
                 for user in NAMES:
                     read = StoreRead(request=0, user=user, after=0, limit=100)
                     expected, found = of_both(twin, store, read)
