@@ -190,9 +190,9 @@ def serve(
     _serve(loaded)
 
 
-#: Seconds for which a thread may keep the others waiting. The store's two ask for their turn ten
-#: times in a commit: with Python's 5 ms messages take twice as long while the loop is busy.
-_SWITCH = 0.0005
+#: Seconds for which a thread may keep the others waiting. SQLite gives its turn away at each row:
+#: with Python's 5 ms, or a tenth of it, a commit takes up to 0.5 s while the loop is busy.
+_SWITCH = 0.0001
 
 
 def _settle_down() -> None:

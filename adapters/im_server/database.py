@@ -120,6 +120,19 @@ class Database:
         with self._transaction(self._writer):
             yield
 
+    def checkpoint(self) -> None:
+        """Copy what is in the log into the file, beside whoever writes; in the thread that reads.
+
+        Raises:
+            StoreError: the database can't be written now; nothing is lost.
+        """
+        if self._reader is None:
+            raise StoreError(f"database {self._name} is not open")
+        try:
+            _raw(self._reader).execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        except sqlite3.Error as error:
+            raise StoreError(short(error)) from error
+
     @contextmanager
     def _transaction(self, connection: Connection | None) -> Iterator[Connection]:
         if connection is None:

@@ -238,6 +238,15 @@ class Store:
             found = peers_of(connection, request.user, request.at)
         return inp.PeersFound(request=request.request, peers=tuple(found))
 
+    def checkpoint(self) -> None:
+        """Copy what is in the write-ahead log into the file: else a commit does so now and then,
+        and whoever comes behind it waits.
+
+        Raises:
+            StoreError: the database can't be written now; nothing is lost.
+        """
+        self._database.checkpoint()
+
     def backup(self, target: Path, progress: Progress | None = None) -> None:
         """Copy the file while it is in use, from any thread: see `im_server.backup.back_up`.
 

@@ -34,6 +34,9 @@ logger = logging.getLogger(__name__)
 _SHARING = act.StoreLogin | act.StoreSeen | act.StoreCall | act.StoreStatus
 #: The most that do; some 15 ms of work.
 _TOGETHER = 32
+#: Seconds from one copy of the log into the file to the next, by the thread that reads: a commit
+#: that had to make it would keep all others waiting.
+_CHECKPOINT = 0.5
 _T = TypeVar("_T")
 
 
@@ -45,6 +48,7 @@ class Storage(Protocol):
     """
 
     def together(self) -> AbstractContextManager[None]: ...
+    def checkpoint(self) -> None: ...
     def commit(self, request: act.StoreCommit, /) -> inp.Committed: ...
     def login(self, request: act.StoreLogin, /) -> inp.LoginStored: ...
     def status(self, request: act.StoreStatus, /) -> inp.StatusFound: ...
@@ -70,6 +74,7 @@ class StoreWorker:
         self._store = store
         self._deliver = deliver
         self._abandoned = threading.Event()
+        self._checkpoint_at = time.monotonic() + _CHECKPOINT
         self._gate = threading.Lock()
         self._closed = False
         self._writes: SimpleQueue[act.StoreAction | _Errand | None] = SimpleQueue()
@@ -154,10 +159,17 @@ class StoreWorker:
                 waiting.popleft()
             if sharing:
                 self._do_together(sharing)
+                self._look_at_the_log()
             elif (action := waiting.popleft()) is not None:
                 self._do_alone(action)
             else:
                 return
+
+    def _look_at_the_log(self) -> None:
+        now = time.monotonic()
+        if now >= self._checkpoint_at:
+            self._checkpoint_at = now + _CHECKPOINT
+            self.run(self._store.checkpoint, reads=True)  # if it can't be now, the next one will do
 
     def _do_alone(self, action: act.StoreAction | _Errand) -> None:
         if isinstance(action, _Errand):

@@ -75,6 +75,9 @@ class Gate:
     def together(self):
         return contextlib.nullcontext()
 
+    def checkpoint(self):
+        pass
+
     def commit(self, action):
         return self._do(action, Committed(request=action.request, results=()))
 
@@ -281,6 +284,42 @@ def test_not_too_much_is_written_together(start, answers):
             worker.submit(a_call(request))
     assert [answers.take().request for _ in range(100)] == list(range(100))
     assert [len(group) for group in store.groups] == [32, 32, 32, 4]
+
+
+def test_the_log_is_copied_by_the_thread_that_reads_and_not_all_the_time(
+    start, answers, monkeypatch
+):
+    class Copied(Gate):
+        def __init__(self):
+            super().__init__()
+            self.threads = SimpleQueue()
+
+        def checkpoint(self):
+            self.threads.put(threading.current_thread().name)
+            raise StoreError("database is locked")  # which nobody minds
+
+    store = Copied()
+    monkeypatch.setattr("im_server.writer._CHECKPOINT", 0.0)
+    worker = start(store)
+    monkeypatch.setattr("im_server.writer._CHECKPOINT", 3_600.0)
+    for request in range(5):
+        worker.submit(a_commit(request))
+        assert answers.take().request == request
+    assert store.threads.get(timeout=PATIENCE) == "im-store-reader"
+    worker.submit(a_read(5))
+    assert answers.take().request == 5
+    assert store.threads.empty()
+
+
+def test_a_checkpoint_copies_the_log_while_others_write(tmp_path):
+    with Store(f"sqlite:///{tmp_path / 'im.db'}", "process") as store:
+        with pytest.raises(StoreError, match="not open"):
+            Store(f"sqlite:///{tmp_path / 'other.db'}", "process").checkpoint()
+        store.login(a_login(1))
+        before = (tmp_path / "im.db").read_bytes()
+        with store.writing():
+            store.checkpoint()
+        assert (tmp_path / "im.db").read_bytes() != before
 
 
 def test_one_that_fails_among_others_fails_alone(tmp_path, start, answers):
