@@ -137,7 +137,7 @@ class MemoryStore:
         first = max(0, action.after + 1 - self.oldest(action.user))
         return ReadDone(
             request=action.request,
-            entries=tuple(_entry(new) for new in held[first : first + action.limit]),
+            entries=tuple(new.entry() for new in held[first : first + action.limit]),
             head=self._mailbox(action.user).head,
         )
 
@@ -225,7 +225,7 @@ class MemoryStore:
 
     def entries(self, user: UserId) -> list[Entry]:
         """What a mailbox still holds, in order."""
-        return [_entry(new) for new in self._entries.get(user, [])]
+        return [new.entry() for new in self._entries.get(user, [])]
 
     def trim(self, user: UserId, oldest: int) -> None:
         """Retention: the mailbox holds nothing below `oldest` any more."""
@@ -358,23 +358,6 @@ class MemoryStore:
 
 def _awaiting(m: Message) -> Awaiting:
     return Awaiting(m.sender, m.msg_id, m.to_user, m.session_id, m.seq)
-
-
-def _entry(new: NewEntry) -> Entry:
-    if not isinstance(new.what, Message):
-        return new.what
-    m = new.what
-    return MailboxEntry(
-        seq=new.seq,
-        from_user=m.sender,
-        to_user=m.to_user,
-        msg_id=m.msg_id,
-        content=m.content,
-        message_type=m.message_type,
-        session_id=m.session_id,
-        timestamp=m.timestamp,
-        device=m.device,
-    )
 
 
 #: By name, so that what is overridden is what is called.
