@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import sys
@@ -11,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Self
 
-from im_cli.demo_server import ServerProcess, environment
+from im_cli import children
+from im_cli.demo_server import ServerProcess
 
 _HERE: Final = Path(__file__).parent
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
@@ -78,7 +78,7 @@ class Child:
             *self._arguments,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            env=environment() | {"IM_SECRET": self._secret},
+            env=children.environment() | {"IM_SECRET": self._secret},
             limit=_LINE,
         )
         self._reader = asyncio.create_task(self._read())
@@ -88,8 +88,7 @@ class Child:
             if self.ended:
                 raise SystemExit(f"{self._arguments[0]} has ended by itself")
         except BaseException:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+            children.kill(self._process)
             raise
         return self
 
@@ -112,8 +111,7 @@ class Child:
                 await self._reader
                 await self._process.wait()
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+            children.kill(self._process)
         self._process = None
 
     async def _read(self) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import secrets
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-import im_proto
+from . import children
 
 _START_TIMEOUT: Final = 30.0
 _STOP_TIMEOUT: Final = 10.0
@@ -66,7 +65,7 @@ class ServerProcess:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
                 # the secret shows in no list of processes
-                env=environment() | {"IM_SECRET": self.secret},
+                env=children.environment() | {"IM_SECRET": self.secret},
             )
         assert self._process.stdout is not None
         line = b""
@@ -85,8 +84,7 @@ class ServerProcess:
     def kill_now(self) -> None:
         """SIGKILL (TerminateProcess on Windows)."""
         if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+            children.kill(self._process)
 
     async def kill(self) -> None:
         """Kill it, and wait until it is gone."""
@@ -97,8 +95,7 @@ class ServerProcess:
         """End it in good order, or else kill it; returns its exit status."""
         if self._process is None:
             return None
-        with contextlib.suppress(ProcessLookupError):
-            self._process.terminate()
+        children.terminate(self._process)
         try:
             await asyncio.wait_for(self._process.wait(), _STOP_TIMEOUT)
         except TimeoutError:
@@ -126,12 +123,3 @@ class ServerProcess:
     def _last_words(self) -> str:
         text = (self._directory / LOG).read_text("utf-8", "replace").strip()
         return "\n".join(text.splitlines()[-12:]) or "(it said nothing)"
-
-
-def environment() -> dict[str, str]:
-    """Ours, so that a child finds what this process found."""
-    roots = [Path(__file__).parent.parent, Path(str(im_proto.__file__)).parent.parent]
-    path = [str(root) for root in dict.fromkeys(roots)]
-    if "PYTHONPATH" in os.environ:
-        path.append(os.environ["PYTHONPATH"])
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(path)}

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from .demo_server import environment
+from . import children
 from .soak_plan import Death
 
 _START_TIMEOUT: Final = 60.0
@@ -61,7 +61,7 @@ class Child:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
-                env=environment(),
+                env=children.environment(),
             )
         self._say(json.dumps({**self.given, "die": die}))
 
@@ -92,15 +92,13 @@ class Child:
         """Kill it, wherever it is."""
         if self.alive:
             assert self._process is not None
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+            children.kill(self._process)
 
     def terminate(self) -> None:
         """Have it end in good order."""
         if self.alive:
             assert self._process is not None
-            with contextlib.suppress(ProcessLookupError):
-                self._process.terminate()
+            children.terminate(self._process)
 
     async def ended(self) -> int:
         """Wait for its end; returns its exit status."""
