@@ -25,6 +25,10 @@ from im_server import make_token
 PACE: Final = 2.0
 #: Of the messages, those that are as long as a message may be.
 LONG: Final = 0.05
+#: Of the users, each so manieth is a bot, which says so much at once, and then rests as long as
+#: others would for it.
+BOTS: Final = 20
+BURST: Final = 20
 #: Seconds in which, at the end, all that was said has to have arrived.
 PATIENCE: Final = 60.0
 
@@ -74,24 +78,36 @@ class User:
     async def chat(self) -> None:
         """Say something now and then, and do what people do besides."""
         while True:
-            await asyncio.sleep(min(self.rng.expovariate(1 / PACE), 5 * PACE))
+            burst = 1 if self.number % BOTS else BURST
+            await asyncio.sleep(min(self.rng.expovariate(1 / PACE), 5 * PACE) * burst)
             does = self.rng.random()
             if does < 0.3:
                 self.client.typing(self.peer)
-            elif does < 0.35:
+            elif does < 0.4:
                 await self._look()
-            self.said += 1
-            long = "." * 900 if self.rng.random() < LONG else "hello"
-            self.client.queue_message(self.peer, f"{self.said} {time.monotonic():.6f} {long}")
+            elif does < 0.42:
+                await self._come_back()
+            for _ in range(burst):
+                self.said += 1
+                long = "." * 900 if self.rng.random() < LONG else "hello"
+                self.client.queue_message(self.peer, f"{self.said} {time.monotonic():.6f} {long}")
 
     async def _look(self) -> None:
         try:
-            if self.rng.random() < 0.5:
-                await self.client.get_current_sessions()
-            else:
-                await self.client.get_or_create_session(0, self.number, self.peer)
+            match self.rng.randrange(3):
+                case 0:
+                    await self.client.get_current_sessions()
+                case 1:
+                    await self.client.get_or_create_session(0, self.number, self.peer)
+                case _:
+                    await anext(aiter(self.client.history(peer_id=self.peer)), None)
         except IMError:
             self.failed += 1
+
+    async def _come_back(self) -> None:
+        """As a page does that is loaded again."""
+        await self.client.disconnect()
+        await self.client.connect(retry=True)
 
 
 def _line(**what: Any) -> None:

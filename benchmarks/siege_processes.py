@@ -53,7 +53,7 @@ class Child:
         arguments: for it.
         secret: of the server's tokens; shows in no list of processes.
         tell: called with each line.
-        nice: by how much it stands back for others.
+        idle: it runs only while nobody else wants to.
     """
 
     def __init__(
@@ -62,19 +62,20 @@ class Child:
         *arguments: object,
         secret: str,
         tell: Callable[[dict[str, Any]], None],
-        nice: int = 0,
+        idle: bool = False,
     ) -> None:
         self._arguments = [str(_HERE / script), *map(str, arguments)]
         self._secret = secret
         self._tell = tell
-        self._nice = nice
+        self._idle = idle
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         self._process = await asyncio.create_subprocess_exec(
-            *("nice", "-n", str(self._nice), sys.executable),
+            *(("chrt", "--idle", "0") if self._idle else ()),
+            sys.executable,
             *self._arguments,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,

@@ -28,7 +28,7 @@ Written by `benchmarks/siege.py`: what each attack is and what it is answered st
 
 ## A siege
 
-    python benchmarks/siege.py --write docs/security-figures.md
+    python benchmarks/siege.py --directory /dev/shm --write docs/security-figures.md
 
 <!-- siege -->
 <!-- /siege -->
@@ -124,12 +124,16 @@ def judge(
 # ---------------------------------------------------------------- Markdown
 
 
+def _place(directory: str | None) -> str:
+    return "on the disk" if directory is None else f"in {directory}"
+
+
 def siege_section(result: Mapping[str, Any]) -> str:
     """The siege as Markdown."""
     lines = [
         f"{result['clients']} good users, {result['attackers']} attackers, "
         f"{result['minutes']:g} minutes, with {result['quiet']:g} quiet ones before and after; "
-        f"{result['machine']}.",
+        f"{result['machine']}; the database {_place(result['directory'])}.",
         "",
         "| phase | messages | p50 | p99 | CPU | memory, first quarter | last quarter |",
         "|---|---|---|---|---|---|---|",

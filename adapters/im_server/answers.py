@@ -90,8 +90,11 @@ def refused(error: RefusedError | NotRead) -> Response:
 def answer(code: int, data: Any, message: str, status: int = 200) -> Response:
     """An answer of section 3."""
     headers = None
-    if code == codes.TOO_MANY and data is not None:  # whole seconds (RFC 9110 section 10.2.3)
-        status, headers = 429, {"retry-after": str(math.ceil(data["retryAfter"]))}
+    if code == codes.TOO_MANY and data is not None:
+        # In whole seconds (RFC 9110 section 10.2.3); whoever doesn't wait has to connect again, at
+        # the rate of its address.
+        wait = str(math.ceil(data["retryAfter"]))
+        status, headers = 429, {"retry-after": wait, "connection": "close"}
     return to_json({"code": code, "data": safe(data), "message": message}, status, headers)
 
 

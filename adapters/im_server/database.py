@@ -19,6 +19,7 @@ from sqlalchemy.pool import NullPool
 from im_runtime import FileLock, LockHeldError
 
 from . import schema
+from .driver import driver
 from .failures import StoreError, code, short
 
 #: What an acknowledged message survives: "power" a power cut, "process" a crash of the server.
@@ -59,7 +60,7 @@ class Database:
         try:
             with self._opening():
                 self._writer = self._connect("BEGIN IMMEDIATE")
-                raw = _raw(self._writer)
+                raw = driver(self._writer)
                 raw.execute(f"PRAGMA synchronous = {self._synchronous}")
                 # macOS only: without it a flush stops at the cache of the disk.
                 raw.execute(f"PRAGMA fullfsync = {int(self._synchronous == 'FULL')}")
@@ -80,7 +81,7 @@ class Database:
                         "(a network drive?): choose a path on a local disk"
                     )
                 self._reader = self._connect("BEGIN")
-                _raw(self._reader).execute("PRAGMA query_only = ON")
+                driver(self._reader).execute("PRAGMA query_only = ON")
         except BaseException:
             self.close()
             raise
@@ -129,7 +130,7 @@ class Database:
         if self._reader is None:
             raise StoreError(f"database {self._name} is not open")
         try:
-            _raw(self._reader).execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            driver(self._reader).execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         except sqlite3.Error as error:
             raise StoreError(short(error)) from error
 
@@ -168,7 +169,7 @@ class Database:
             connection.exec_driver_sql(begin)
 
         connection = engine.connect()
-        _raw(connection).isolation_level = None
+        driver(connection).isolation_level = None
         event.listen(engine, "begin", send_begin)
         return connection
 
@@ -235,9 +236,3 @@ def path_of(url: str) -> tuple[str, Path]:
         raise StoreError("the messages of a server live in a file: write sqlite:///PATH")
     # Symlinks resolved: two names of one file must meet at the same lock.
     return name, Path(os.path.realpath(name))
-
-
-def _raw(connection: Connection) -> sqlite3.Connection:
-    raw = connection.connection.driver_connection
-    assert isinstance(raw, sqlite3.Connection)
-    return raw

@@ -45,7 +45,18 @@ def blames_an_item(error: Exception) -> bool:
             | exc.InterfaceError
             | exc.NotSupportedError,
         )
-    return isinstance(error, exc.StatementError | OverflowError | ValueError)
+    if isinstance(error, sqlite3.ProgrammingError):
+        return "closed" not in str(error)  # of the connection; there is no code for it
+    return isinstance(
+        error,
+        exc.StatementError
+        | sqlite3.IntegrityError
+        | sqlite3.DataError
+        | sqlite3.InterfaceError
+        | sqlite3.NotSupportedError
+        | OverflowError
+        | ValueError,
+    )
 
 
 def _of_driver(error: BaseException) -> BaseException:

@@ -208,6 +208,7 @@ class GuardedHTTP(HttpToolsProtocol, SmallReads):
         if self.url.partition(b"?")[0] == self._limits.path.encode():
             self.ws_protocol_class = IMProtocol
         if self.ws_protocol_class is IMProtocol and (refused := self._refused_upgrade()):
+            self._fault()
             self._end(refusal(*refused, ()))
             return
         self._stop_clock()
@@ -235,6 +236,7 @@ class GuardedHTTP(HttpToolsProtocol, SmallReads):
 
     def _stop_listening(self) -> None:
         """The answer is out, and the peer goes on: it may still read the one."""
+        self._fault()
         self._start_clock(self._limits.close_timeout)
         if self.transport.can_write_eof():
             self.transport.write_eof()
@@ -264,10 +266,15 @@ class GuardedHTTP(HttpToolsProtocol, SmallReads):
         """Say so, if nothing else is being said, and end."""
         self._stop_clock()
         logger.info("%s: refused with %d", self._address, status)
+        self._fault()
         if self._busy:
             self.transport.abort()
             return
         self._end(STATUS_LINE[status] + b"connection: close\r\ncontent-length: 0\r\n\r\n")
+
+    def _fault(self) -> None:
+        if self._address is not None:  # pragma: no branch - nobody else is listened to
+            self._runner.fault(self._address)
 
     def _end(self, answer: bytes) -> None:
         self._stop_clock()

@@ -3,12 +3,15 @@
 Statements that look many things up at once take them as one JSON array: their text is always the
 same, so SQLite prepares each once. (`(a, b) IN (VALUES ...)` makes SQLite scan the whole table, and
 its text changes with the number of rows.)
+
+What a commit looks up is one statement with one row: SQLite gives Python's lock away at each row,
+and beside a busy event loop it takes 0.1 ms to get it back.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 from typing import Any
 
@@ -36,6 +39,7 @@ from im_proto.server.rows import (
 )
 from im_proto.wire import UserId, user_id
 
+from .driver import driver
 from .schema import draw_epoch
 from .tables import devices, entries, mailboxes, messages, sessions
 
@@ -240,6 +244,12 @@ _UNREAD = (
     .where(messages.c.sender == _read.c.sender, messages.c.wants_receipt)
 )
 
+#: what a commit asks, each about an array of its own, in the order of `_asks`
+_OF_A_COMMIT = (
+    *(_DEVICES, _OTHERS, _BY_MSG_ID, _BY_CLIENT_MSG_ID, _MAILBOXES),
+    *(_SESSIONS, _CHATS, _UNDELIVERED, _UNREAD),
+)
+
 _HIGHEST_MSG_ID = select(func.max(messages.c.msg_id)).where(
     messages.c.sender == bindparam("sender")
 )
@@ -266,13 +276,34 @@ def ask(connection: Connection, statement: Select[Any], items: Iterable[Any]) ->
     listed = list(items)
     if not listed:
         return ()
-    array = json.dumps(listed, separators=(",", ":"))
-    return connection.exec_driver_sql(_text(statement), (array,)).all()
+    return driver(connection).execute(_text(statement), (_array(listed),)).fetchall()
+
+
+#: `json.dumps` makes an encoder for each call, unless it is told nothing.
+_array = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def _ask_all(connection: Connection, asks: Sequence[Collection[Any]]) -> list[list[list[Any]]]:
+    """Carry out all of `_OF_A_COMMIT` as one statement; returns the rows of each."""
+    arrays = tuple(_array(list(items)) if items else "[]" for items in asks)
+    (row,) = driver(connection).execute(all_of_a_commit(), arrays).fetchall()
+    found: list[list[list[Any]]] = json.loads(f"[{','.join(row)}]")
+    return found
+
+
+@cache
+def all_of_a_commit() -> str:
+    """The text of that statement."""
+    gathered = []
+    for statement in _OF_A_COMMIT:
+        rows = statement.subquery()
+        gathered.append(_text(select(func.json_group_array(func.json_array(*rows.c)))))
+    return f"SELECT {', '.join(f'({text})' for text in gathered)}"
 
 
 @cache
 def _text(statement: Select[Any]) -> str:
-    """Made once: a commit asks so many that SQLAlchemy's own look for it would be felt."""
+    """Made once: SQLAlchemy's own look for it would be felt."""
     compiled = statement.compile(dialect=sqlite.dialect())
     if compiled.positiontup != ["asked"]:
         raise TypeError(f"it is asked about one array and nothing else: {compiled.positiontup}")
@@ -328,39 +359,37 @@ def look_up(connection: Connection, wanted: Wanted) -> Snapshot:
     def highest_session_id() -> int:
         return connection.scalar(HIGHEST_SESSION_ID) or 0
 
-    earlier = [
-        a_message(row)
-        for statement, identities in (
-            (_BY_MSG_ID, wanted.identities),
-            (_BY_CLIENT_MSG_ID, wanted.plain),
-        )
-        for row in ask(connection, statement, ((user_text(u), i) for u, i in identities))
-    ]
-    acked = ((user_text(user), seq) for user, seq in wanted.acked.items())
-    undelivered = [_awaiting(row) for row in ask(connection, _UNDELIVERED, acked)]
-    read = ((user_text(reader), user_text(sender), i) for reader, sender, i in wanted.read)
-    unread = [_awaiting(row) for row in ask(connection, _UNREAD, read)]
-
-    users = wanted.mailboxes | {m.sender for m in undelivered}
-    found = mailboxes_of(connection, users)
-    for user in users - found.keys():
-        found[user] = Mailbox(draw_epoch(), 0)
-
-    texts = {(user_text(user), device): (user, device) for user, device in wanted.others}
-    chats = ((user_text(buyer), user_text(seller)) for buyer, seller in wanted.chats)
-    ids = {*wanted.session_ids, *(m.session_id for m in earlier)}
-    ids.update(m.session_id for m in undelivered)
+    texts = {user_text(user): user for user in wanted.mailboxes}  # of all who are asked about
+    asks = (
+        [(user_text(user), device) for user, device in wanted.devices],
+        [(user_text(user), device) for user, device in wanted.others],
+        [(user_text(sender), msg_id) for sender, msg_id in wanted.identities],
+        [(user_text(sender), msg_id) for sender, msg_id in wanted.plain],
+        texts,
+        wanted.session_ids,
+        [(user_text(buyer), user_text(seller)) for buyer, seller in wanted.chats],
+        [(user_text(user), seq) for user, seq in wanted.acked.items()],
+        [(user_text(reader), user_text(sender), i) for reader, sender, i in wanted.read],
+    )
+    known, others, by_id, by_client, boxes, open_, chats, pushed, seen = _ask_all(connection, asks)
+    earlier = [a_message(row) for row in (*by_id, *by_client)]
+    undelivered = [_awaiting(row) for row in pushed]
+    mailboxes = {texts[user]: Mailbox(*kept) for user, *kept in boxes}
+    # What the answers themselves speak of is asked for where it is not known yet.
+    senders = {m.sender for m in undelivered} - wanted.mailboxes
+    mailboxes |= mailboxes_of(connection, senders)
+    for user in (wanted.mailboxes | senders) - mailboxes.keys():
+        mailboxes[user] = Mailbox(draw_epoch(), 0)
+    ids = {m.session_id for m in earlier} | {m.session_id for m in undelivered}
+    more = sessions_of(connection, ids - wanted.session_ids)
     return Snapshot(
-        devices=devices_of(connection, wanted.devices),
-        others={texts[user, device] for user, device in ask(connection, _OTHERS, texts)},
+        devices={(texts[user], device): Device(*kept) for user, device, *kept in known},
+        others={(texts[user], device) for user, device in others},
         earlier=earlier,
         undelivered=undelivered,
-        unread=unread,
-        mailboxes=found,
-        sessions=[
-            *sessions_of(connection, ids),
-            *(a_session(row) for row in ask(connection, _CHATS, chats)),
-        ],
+        unread=[_awaiting(row) for row in seen],
+        mailboxes=mailboxes,
+        sessions=[*map(a_session, open_), *more, *map(a_session, chats)],
         highest_msg_id=highest_msg_id,
         highest_session_id=highest_session_id,
     )

@@ -38,8 +38,8 @@ _NOT_STARTED: Final = (
 #: What an operator can do about it.
 _TOO_FAST: Final = (
     "connections from %s are dropped: they come faster than arrivals_per_address and arrivals_burst"
-    " allow. If it is a proxy of yours, name it in trusted_proxies; if many users have this"
-    " address, raise the two"
+    " allow, each that breaks the rules for fault_arrivals more. If it is a proxy of yours, name it"
+    " in trusted_proxies; if many users have this address, raise the two"
 )
 
 
@@ -265,6 +265,11 @@ class Runner:
             logger.warning(_TOO_FAST, address)
         return False
 
+    def fault(self, address: str) -> None:
+        """A socket from there broke the rules: whoever comes from there pays for it."""
+        assert self._loop is not None
+        self._arrivals.fault(address, self._loop.time())
+
     # ------------------------------------------------------------ inputs
 
     def connected(self, connection: Connection, peer: str, *, messages: bool = False) -> int:
@@ -340,6 +345,8 @@ class Runner:
         elif isinstance(action, act.Drained):
             assert self._drained is not None
             self._drained.set()
+        elif isinstance(action, act.RulesBroken):
+            self.fault(action.peer)
         elif isinstance(action, act.EngineFailed):
             # not its text: it may quote what a peer wrote
             logger.error("a bug: connection %d ends: %s", action.connection, where(action.error))

@@ -25,6 +25,8 @@ HIGH_WATER = 65_536
 #: The most bytes of one connection that are worked on before it is another one's turn: some fifty
 #: short messages are 5 ms of work, and asyncio would read 256 KiB at once.
 READ_BYTES = 4_096
+#: … and of what a connection still says that was told why it ends: nobody looks at it.
+UNREAD_BYTES = 65_536
 _NOTHING = memoryview(b"")
 
 #: The key under which the runner stands in uvicorn's lifespan state.
@@ -113,6 +115,7 @@ class IMProtocol(SmallReads):
         elif isinstance(action, act.CloseTransport):
             if action.linger and transport.can_write_eof() and not transport.is_closing():
                 transport.write_eof()
+                self.read_bytes = UNREAD_BYTES
             else:
                 transport.close()
         elif isinstance(action, act.AbortTransport):

@@ -32,8 +32,8 @@ logger = logging.getLogger(__name__)
 #: What shares a transaction, and so the wait for the disk, with its neighbours in the queue. A
 #: commit ends it: messages don't wait for what was asked behind them.
 _SHARING = act.StoreLogin | act.StoreSeen | act.StoreCall | act.StoreStatus
-#: The most that do; some 15 ms of work.
-_TOGETHER = 32
+#: The most that do; some 5 ms of work.
+_TOGETHER = 8
 #: Seconds from one copy of the log into the file to the next, by the thread that reads: a commit
 #: that had to make it would keep all others waiting.
 _CHECKPOINT = 0.5

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any, Final
 
 from sqlalchemy import Connection
 from sqlalchemy.dialects import sqlite
@@ -13,6 +14,7 @@ from im_proto.server.planning import Plan
 from im_proto.server.rows import BookSession, Message, NewEntry
 from im_proto.wire import UserId
 
+from .driver import driver
 from .lookups import user_text
 from .mailbox import of_entry
 from .rownumbers import last_row
@@ -20,13 +22,16 @@ from .tables import devices, entries, mailboxes, messages, sessions
 
 __all__ = ["SwallowedError", "write", "write_sessions"]
 
+#: The most rows that one statement writes: some 900 values, of 999 that an SQLite may take.
+_ROWS: Final = 64
+
 
 class SwallowedError(ValueError):
     """The database has kept fewer rows than it was given: something like them is there already."""
 
 
 def _prepared(statement: sqlite.Insert, *columns: str) -> str:
-    """The text of an INSERT with these columns, for rows given as tuples.
+    """The text of an INSERT with these columns, for rows given to `_insert` as tuples.
 
     SQLAlchemy takes rows as dictionaries, which costs five times as much as writing them.
     """
@@ -81,9 +86,8 @@ def write(connection: Connection, plan: Plan) -> None:
         SwallowedError: what the plan takes for new is there already; roll back.
     """
     if plan.mailboxes:
-        connection.exec_driver_sql(
-            _UPSERT_MAILBOXES, [(user_text(user), *kept) for user, kept in plan.mailboxes.items()]
-        )
+        boxes = [(user_text(user), *kept) for user, kept in plan.mailboxes.items()]
+        _insert(connection, _UPSERT_MAILBOXES, boxes)
     if plan.sessions:
         write_sessions(connection, plan.sessions.values())
     rows: dict[tuple[UserId, int], int] = {}
@@ -100,10 +104,8 @@ def write(connection: Connection, plan: Plan) -> None:
     if plan.entries:
         _insert_all(connection, _INSERT_ENTRIES, [_of_entry(e, rows) for e in plan.entries])
     if plan.devices:
-        connection.exec_driver_sql(
-            _UPSERT_CURSORS,
-            [(user_text(user), device, *kept) for (user, device), kept in plan.devices.items()],
-        )
+        moved = [(user_text(user), device, *kept) for (user, device), kept in plan.devices.items()]
+        _insert(connection, _UPSERT_CURSORS, moved)
 
 
 def write_sessions(connection: Connection, changed: Iterable[BookSession]) -> None:
@@ -112,8 +114,7 @@ def write_sessions(connection: Connection, changed: Iterable[BookSession]) -> No
         (number, book_id, user_text(buyer), user_text(seller), *rest)
         for number, book_id, buyer, seller, *rest in changed
     ]
-    if rows:
-        connection.exec_driver_sql(_UPSERT_SESSIONS, rows)
+    _insert(connection, _UPSERT_SESSIONS, rows)
 
 
 def _of_message(m: Message, row: int, held: int) -> tuple[Any, ...]:
@@ -142,7 +143,30 @@ def _of_entry(entry: NewEntry, rows: dict[tuple[UserId, int], int]) -> tuple[Any
     return (user_text(entry.user), entry.seq, entry.at, *of_entry(what, row))
 
 
-def _insert_all(connection: Connection, statement: str, rows: list[tuple[Any, ...]]) -> None:
-    if connection.exec_driver_sql(statement, rows).rowcount != len(rows):
+def _insert_all(connection: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    if _insert(connection, statement, rows) != len(rows):
         # The plan said that all of them are new: it, or the table, is wrong.
         raise SwallowedError("rows are there already")
+
+
+def _insert(connection: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> int:
+    """Write rows with a `_prepared` statement; returns how many were written.
+
+    Many with one statement, as lookups.py says why; in powers of two, so that there are few texts
+    and each is prepared once.
+    """
+    raw = driver(connection)
+    written = start = 0
+    while start < len(rows):
+        size = min(_ROWS, 1 << (len(rows) - start).bit_length() - 1)
+        values = tuple(value for row in rows[start : start + size] for value in row)
+        written += raw.execute(_for_rows(statement, size), values).rowcount
+        start += size
+    return written
+
+
+@cache
+def _for_rows(statement: str, rows: int) -> str:
+    before, _, rest = statement.partition(" VALUES ")
+    one, end, after = rest.partition(")")
+    return f"{before} VALUES {', '.join([one + end] * rows)}{after}"

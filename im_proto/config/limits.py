@@ -30,9 +30,12 @@ class Limits(Frozen):
     connections_per_address: _Count = 1_000
     #: … and how many come from it each second: what is refused after its request was read costs
     #: 0.3 ms, what is dropped before it a third of that …
-    arrivals_per_address: Positive = 20.0
+    arrivals_per_address: Positive = 10.0
     #: … and at once: a page and its requests, an office that comes back after a cut of the network
     arrivals_burst: _Count = 200
+    #: a connection that broke the rules counts as so many more: it cost some milliseconds, and the
+    #: next one from there will hardly be better
+    fault_arrivals: Annotated[int, Field(ge=0)] = 10
     #: logged-in connections of one user, all devices and tabs
     connections_per_user: _Count = 32
     #: WebSockets that are not logged in yet. They live for `auth_timeout` at the most; so many log
@@ -46,7 +49,7 @@ class Limits(Frozen):
     admissions: _Count = 50
     admission_window: Positive = 0.1
     #: … and in any second from one address, so that who guesses tokens keeps nobody else waiting
-    admissions_per_address: _Count = 100
+    admissions_per_address: _Count = 50
     #: bad tokens by HTTP from one address each second: each costs a look at a signature, and who
     #: has a good one is limited by its user …
     bad_tokens_per_address: Positive = 10.0
@@ -88,7 +91,7 @@ class Limits(Frozen):
     #: … and at once, after a time of quiet: an outbox that was filled without a network. Above it
     #: the user is read more slowly; with as much again taken all the same, its connection ends
     #: with 4009
-    message_burst: _Count = 1_000
+    message_burst: _Count = 500
     #: envelopes of one connection each second, whatever they are; one costs some 25 us
     envelopes_per_second: Positive = 500.0
     #: … and at once; above it the connection is read more slowly, then ends with 4009

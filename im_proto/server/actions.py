@@ -246,6 +246,16 @@ class EngineFailed:
     error: Exception
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RulesBroken:
+    """The peer of a connection that has ended had broken the rules: its address pays for that
+    (`doors.Arrivals.fault`). No answer is needed."""
+
+    connection: int
+    #: see ConnectionMade
+    peer: str
+
+
 ConnectionAction = (
     SendBytes | CloseTransport | AbortTransport | PauseReading | ResumeReading | Authenticate
 )
@@ -332,4 +342,4 @@ CoreAction = (
 
 #: for a connection whose transport takes whole messages
 MessageAction = AcceptUpgrade | RefuseUpgrade | SendText | SendPing | SendClose
-Action = ConnectionAction | MessageAction | HubAction | EngineFailed
+Action = ConnectionAction | MessageAction | HubAction | EngineFailed | RulesBroken

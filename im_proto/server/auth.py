@@ -15,6 +15,8 @@ from .timers import Timer
 
 #: Envelopes that a next token costs as much as: a signature is 0.1 ms.
 REFRESH: Final = 4.0
+#: … and a log-in where there is one: no client has a reason for it.
+AGAIN: Final = 9.0
 
 
 class Authenticated(Connection):
@@ -29,6 +31,7 @@ class Authenticated(Connection):
         if self.state == "online" and "refresh" in self._login.granted:
             self._refresh(request)
         elif self.state != "unauthenticated":
+            self._budget.take(self._now, AGAIN)
             self._say(AuthResponse(code=codes.BAD_REQUEST, message="logged in already"))
         else:
             self._to("auth_received")

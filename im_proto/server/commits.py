@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from ..wire import UserId
 from .actions import StoreCall, StoreCommit, StoreStatus
+from .batches import BatchSize
 from .costs import weight
 from .line import Line
 from .records import CursorMove, ReadMark, Submission
@@ -37,16 +39,17 @@ class Commits:
     """The queue before the store.
 
     Args:
-        batch: the most messages of one transaction, and of the questions behind it what costs as
-            much.
+        size: how much one transaction takes, and of the questions behind it what costs as much.
         session_lifetime: of sessions that a message begins, in milliseconds; None: for ever.
     """
 
-    def __init__(self, batch: int, session_lifetime: int | None = None) -> None:
-        self._batch = batch
+    def __init__(self, size: BatchSize, session_lifetime: int | None = None) -> None:
+        self._size = size
         self._session_lifetime = session_lifetime
         self._line: Line[_Written | Question] = Line()
         self._committing: StoreCommit | None = None
+        #: … since when
+        self._began = 0.0
         self._keys = 0
         self._pending: dict[_Identity, Submission] = {}
         #: by the key of a submission or a mark: who is to be answered
@@ -125,7 +128,7 @@ class Commits:
         return max(m.seq for m in moves), min(bases, default=None)
 
     def next(
-        self, draw: Callable[[], int], at: int, *, cursors: bool
+        self, draw: Callable[[], int], at: int, now: float, *, cursors: bool
     ) -> Sequence[StoreCommit | Question]:
         """The next transaction and what is asked behind it, if no other is under way.
 
@@ -140,15 +143,16 @@ class Commits:
         questions = [item for item in taken if isinstance(item, StoreStatus | StoreCall)]
         if not (submissions or reads or (cursors and self._cursors)):
             return questions
+        moved = list(islice(self._cursors, self._size.room))
+        self._began = now
         self._committing = StoreCommit(
             request=draw(),
             submissions=submissions,
-            cursors=tuple(self._cursors.values()),
+            cursors=tuple(self._cursors.pop(key) for key in moved),
             reads=reads,
             at=at,
             session_lifetime=self._session_lifetime,
         )
-        self._cursors.clear()
         return [self._committing, *questions]
 
     def _taken(self) -> list[_Written | Question]:
@@ -156,7 +160,7 @@ class Commits:
         costs, so that who comes next waits no longer for questions than for messages."""
         taken: list[_Written | Question] = []
         messages = 0
-        while self._line and messages + self._unanswered < self._batch:
+        while self._line and messages + self._unanswered < self._size.room:
             item = self._line.pop()
             taken.append(item)
             if isinstance(item, StoreStatus | StoreCall):
@@ -170,12 +174,14 @@ class Commits:
         """A question has its answer, or will get none."""
         self._unanswered -= self._asked.pop(request, 0.0)
 
-    def committed(self, request: int, *, failed: bool = False) -> StoreCommit | None:
+    def committed(self, request: int, now: float, *, failed: bool = False) -> StoreCommit | None:
         """The transaction has ended, well or `failed`; None if it isn't the one under way."""
         commit = self._committing
         if commit is None or commit.request != request:
             return None
         self._committing = None
+        size = len(commit.submissions) + len(commit.reads) + len(commit.cursors)
+        self._size.took(size, now - self._began)
         if failed:
             for move in commit.cursors:
                 self.move(move)

@@ -47,7 +47,9 @@ class Connection:
         self.config = config
         self.state = SERVER_CONNECTION.initial
         self.wall_offset = wall_offset
-        self._peer = peer
+        self.peer = peer
+        #: by the peer, in its request, its frames or messages, or by saying far too much
+        self.rules_broken = False
         #: the hub was asked for room
         self._arrived = False
         self._now = now
@@ -104,10 +106,11 @@ class Connection:
     def _on_upgrade(self, asked: inp.UpgradeAsked) -> None:
         refused = origins.upgrade_refusal(self.config, asked.target, asked.host, asked.origin)
         if refused is not None:
+            self.rules_broken = True
             self._refuse(*refused)
             return
         proxies = origins.networks(self.config.trusted_proxies)
-        address = origins.real_address(self._peer, asked.forwarded, proxies)
+        address = origins.real_address(self.peer, asked.forwarded, proxies)
         self._arrived = True
         self._tell(talk.Arrived(connection=self.connection, address=address))
 
@@ -200,6 +203,7 @@ class Connection:
         self._do(act.CloseTransport(connection=self.connection))
 
     def _on_violation(self, violated: inp.FramingViolated) -> None:
+        self.rules_broken = True
         if violated.handshake and self.state == "handshaking":
             self._refuse(violated.code, violated.reason)
         elif self.state == "closing":

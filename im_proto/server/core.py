@@ -78,6 +78,7 @@ class ServerCore(Authenticated):
         if self.state == "closing":
             # what was on its way; whoever goes on and on is not waited for
             if self._budget.take(self._now) < 0:
+                self.rules_broken = True
                 self._abort()
             return
         if self.state == "draining":
@@ -87,6 +88,7 @@ class ServerCore(Authenticated):
                 received.text, batch=self.config.batch if "batch" in self._login.granted else 0
             )
         except BadFrame as bad:
+            self.rules_broken = True
             self._end(bad.close_code, bad.reason)
             return
         for message in messages:
@@ -102,6 +104,7 @@ class ServerCore(Authenticated):
         budget = self._budget
         if budget.level(self._now) <= -budget.burst:
             wait = min(budget.wait(self._now), LONGEST)
+            self.rules_broken = True
             self._leave()
             self._on_end(talk.End(code=4009, reason="too much at once", retry_after=wait))
             return False
@@ -157,6 +160,7 @@ class ServerCore(Authenticated):
 
     def _on_malformed(self, message: Malformed) -> None:
         if message.kind == AuthRequest.kind:
+            self.rules_broken = True
             self._say(AuthResponse(code=codes.BAD_REQUEST, message=message.reason))
             self._end(1008, "AUTH_REQUEST can't be read")
             return

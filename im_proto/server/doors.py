@@ -87,7 +87,8 @@ class Doors:
 class Arrivals:
     """How fast sockets come from one address, before a byte of them is read.
 
-    `arrivals_burst` at once, then `arrivals_per_address` each second.
+    `arrivals_burst` at once, then `arrivals_per_address` each second. A connection that broke the
+    rules counts as `fault_arrivals` more: whoever attacks comes that much more seldom.
 
     Args:
         config: those limits.
@@ -95,9 +96,9 @@ class Arrivals:
 
     def __init__(self, config: ServerConfig) -> None:
         self._proxies = networks(config.trusted_proxies)
-        self._buckets: Buckets[str] = Buckets(
-            config.arrivals_per_address, float(config.arrivals_burst)
-        )
+        self._burst = float(config.arrivals_burst)
+        self._fault = float(config.fault_arrivals)
+        self._buckets: Buckets[str] = Buckets(config.arrivals_per_address, self._burst)
         #: what may be told of each, and of all
         self._news: Buckets[str] = Buckets(1 / TOLD_EVERY, 1.0)
         self._all_news = Bucket(TOLD / TOLD_EVERY, TOLD, 0.0)  # full, whatever the clock says
@@ -106,6 +107,14 @@ class Arrivals:
         """May another one come from there now? `now` is in seconds."""
         counted = place(address, self._proxies)
         return counted is None or _taken(self._buckets.of(counted, now), now)
+
+    def fault(self, address: str, now: float) -> None:
+        """One from there broke the rules. The debt is never more than a burst, so that the users
+        with whom an attacker shares an address wait for seconds, not for hours."""
+        counted = place(address, self._proxies)
+        if counted is not None:
+            bucket = self._buckets.of(counted, now)
+            bucket.take(now, min(self._fault, self._burst + bucket.level(now)))
 
     def news(self, address: str, now: float) -> bool:
         """One from there was dropped: is it time to tell the operator?"""

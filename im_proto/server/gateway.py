@@ -199,7 +199,7 @@ class Gateway:
             if self._strict:
                 raise
             # a bug of ours ends the one connection that it is met at, and is told
-            self._forget(connection)
+            self._forget(out, connection)
             self._work.append(talk.Left(connection=connection))
             self._work.append(talk.Gone(connection=connection))
             out.append(act.EngineFailed(connection=connection, error=error))
@@ -211,7 +211,7 @@ class Gateway:
             else:
                 out.append(action)
         if engine.closed:
-            self._forget(connection)
+            self._forget(out, connection)
         else:
             self._arm(connection, engine)
 
@@ -235,8 +235,10 @@ class Gateway:
         assert self._drain is not None
         return talk.SendTo(connection=connection, talk=self.hub.end_of_all(self._drain, now))
 
-    def _forget(self, connection: int) -> None:
-        del self.engines[connection]
+    def _forget(self, out: list[act.Action], connection: int) -> None:
+        core = self.engines.pop(connection).core
+        if core.rules_broken:
+            out.append(act.RulesBroken(connection=connection, peer=core.peer))
         self._armed.pop(connection, None)
         self._turns.gone(connection)
 

@@ -124,14 +124,14 @@ class Mail(Pushes):
         """Give the store what waits for it."""
         due = self._timers.get(HubTimer.CURSORS) is None or self._draining is not None
         at = self.desk.wall_ms
-        while actions := self._commits.next(self.desk.request, at, cursors=due):
+        while actions := self._commits.next(self.desk.request, at, self.desk.now, cursors=due):
             for action in actions:
                 self.desk.do(action)
         if not self._commits.moved:
             self._timers.cancel(HubTimer.CURSORS)
 
     def _on_committed(self, done: Committed) -> None:
-        commit = self._commits.committed(done.request)
+        commit = self._commits.committed(done.request, self.desk.now)
         if commit is None:
             return
         stale: list[tuple[Submission, int, list[Waiter]]] = []
@@ -220,7 +220,7 @@ class Mail(Pushes):
 
     def _commit_failed(self, request: int) -> None:
         """Acknowledge nothing and close: the client sends everything again, in order."""
-        commit = self._commits.committed(request, failed=True)
+        commit = self._commits.committed(request, self.desk.now, failed=True)
         if commit is None:
             return
         if self._draining is not None:

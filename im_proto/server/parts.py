@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..config import ServerConfig
 from . import talk
+from .batches import BatchSize
 from .commits import Commits
 from .desk import Desk
 from .doorkeeper import Doorkeeper
@@ -64,7 +65,8 @@ class Parts:
         self._timers = self.desk.timers
         self._doorkeeper = Doorkeeper(self.desk)
         self._rates = Rates(self.desk)
-        self._commits = Commits(config.commit_batch, self.desk.session_lifetime)
+        size = BatchSize(config.commit_batch, config.commit_time)
+        self._commits = Commits(size, self.desk.session_lifetime)
         self._gate = Gate(self.desk)
         self._questions = Questions(
             self.desk, self._commits, self._gate, self._rates, authorizes=authorizes

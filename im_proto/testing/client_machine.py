@@ -27,6 +27,7 @@ from ..wire import (
     UserId,
 )
 from ..wire.session import SessionOp
+from ..wire.types import MAX_ID
 from .client_harness import ClientHarness
 from .harness import START, WALL
 from .strategies import client_inputs, frames, garbage_bytes, garbage_frames, server_messages
@@ -314,7 +315,7 @@ class ClientEngineMachine(ClientHarness):
         at = self.model.received or 0
         pushes: list[Message] = []
         for step, kind in zip(steps, kinds, strict=False):
-            at = max(at, 1 if step == 0 else at + (step or 0))
+            at = min(MAX_ID, max(at, 1 if step == 0 else at + (step or 0)))
             msg_id = max(1, at if step is not None and not twin else 7)
             seq = max(1, at) if step is not None else None
             pushes.append(self._push(kind, seq, msg_id, from_user))

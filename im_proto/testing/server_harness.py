@@ -193,6 +193,8 @@ class ServerHarness(Harness[inp.Input]):
             self.requests.append(action)
         elif isinstance(action, act.StoreAction):
             self.requests.append(action)
+        elif isinstance(action, act.RulesBroken):
+            assert self.peers[action.connection].ended
         elif isinstance(action, act.Drained):
             assert model.draining and not self.drained and not self.gateway.engines
             self.drained = True

@@ -26,7 +26,8 @@ SERVER: Final = {
     "auth_timeout": _NEVER,
     "heartbeat_interval": _NEVER,
     "partial_timeout": _NEVER,
-    "arrivals_burst": 1_000,  # each case is a connection
+    "arrivals_burst": 1_000,  # each case is a connection, …
+    "fault_arrivals": 0,  # … and half of them break the rules
 }
 
 

@@ -159,11 +159,11 @@ class Kit:
 
     # ------------------------------------------------------------ peers
 
-    def peer(self, *, upgrade: bool = True) -> Peer:
+    def peer(self, *, upgrade: bool = True, address: str = "") -> Peer:
         """A new connection; with `upgrade` it is a WebSocket already."""
         peer = Peer(self, len(self.peers) + 1)
         self.peers[peer.connection] = peer
-        self.do(inp.ConnectionMade(connection=peer.connection))
+        self.do(inp.ConnectionMade(connection=peer.connection, peer=address))
         if upgrade:
             peer.upgrade()
         return peer
@@ -193,7 +193,7 @@ class Kit:
                 self.verify(action)
         elif isinstance(action, act.Authorize):
             self.authorizing.append(action)
-        elif isinstance(action, act.Drained | act.MessageStored | act.Answered):
+        elif isinstance(action, act.Drained | act.MessageStored | act.Answered | act.RulesBroken):
             return
         else:
             self.peers[action.connection].carry_out(action)

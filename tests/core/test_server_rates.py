@@ -263,6 +263,31 @@ def test_a_next_token_costs_more_than_an_envelope() -> None:
     assert one.paused
 
 
+def test_a_log_in_where_there_is_one_costs_ten_envelopes() -> None:
+    kit = Kit(envelopes_per_second=1, envelope_burst=21)
+    one = kit.user(1)
+    one.login(2)
+    one.login(2)
+    assert [answer["code"] for answer in one.of("AUTH_RESPONSE")] == [0, 400, 400]
+    assert not one.paused
+    one.send("HEARTBEAT_REQUEST")
+    assert one.paused
+
+
+def test_who_logs_in_on_and_on_before_the_answer_is_not_read_meanwhile() -> None:
+    kit = Kit()
+    kit.verifying = False
+    one = kit.peer()
+    for _ in range(6):
+        one.login(1)
+    assert not one.paused
+    one.login(1)
+    assert one.paused
+    for _ in range(4):
+        one.login(1)
+    assert one.close is not None and one.close[0] == 4009
+
+
 def test_a_budget_is_forgotten_when_it_is_full_again() -> None:
     kit = Kit(**SLOW)
     for user in range(1, 41):

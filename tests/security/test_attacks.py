@@ -37,6 +37,7 @@ LIMITS: Final[dict[str, Any]] = {
     "connections_per_address": 120,
     "arrivals_per_address": 4_000.0,
     "arrivals_burst": 4_000,
+    "fault_arrivals": 0,
     "bad_tokens_burst": 4_000,
     "connections_per_user": 16,
     "messages_per_second": 200.0,

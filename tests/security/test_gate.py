@@ -355,6 +355,28 @@ def test_sockets_of_one_address_come_at_their_rate_and_those_of_proxies_as_they_
     assert all(arrivals.come(address, 0.5) for address in ["10.0.0.1", ""] * 5)
 
 
+def test_an_address_pays_for_broken_rules_and_never_owes_more_than_a_burst() -> None:
+    config = ServerConfig(
+        arrivals_burst=20, arrivals_per_address=2.0, fault_arrivals=8, trusted_proxies=("10.0.0.1",)
+    )
+    arrivals = Arrivals(config)
+    for address in ("10.0.0.1", "", "192.0.2.1"):
+        arrivals.fault(address, 0.0)
+    came = {a: sum(arrivals.come(a, 0.0) for _ in range(40)) for a in ("192.0.2.1", "192.0.2.2")}
+    assert came == {"192.0.2.1": 12, "192.0.2.2": 20}
+    assert all(arrivals.come(address, 0.0) for address in ["10.0.0.1", ""] * 40)
+    for _ in range(100):
+        arrivals.fault("192.0.2.1", 0.0)
+    # 20 are owed, and one is to be had
+    assert [arrivals.come("192.0.2.1", now) for now in (10.0, 10.4, 10.5)] == [False, False, True]
+
+
+def test_who_breaks_no_rule_pays_nothing() -> None:
+    arrivals = Arrivals(ServerConfig(arrivals_burst=5, fault_arrivals=0))
+    arrivals.fault("192.0.2.1", 0.0)
+    assert sum(arrivals.come("192.0.2.1", 0.0) for _ in range(9)) == 5
+
+
 def test_an_operator_hears_of_an_address_once_a_minute_and_of_ten_at_the_most() -> None:
     arrivals = Arrivals(ServerConfig())
     assert [arrivals.news("192.0.2.1", now) for now in (5.0, 5.0, 64.0, 65.0)] == [

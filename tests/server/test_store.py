@@ -277,6 +277,41 @@ def test_each_request_is_one_transaction_that_takes_the_write_lock_first(store):
     assert (said[0], said[-1]) == ("BEGIN IMMEDIATE", "COMMIT")
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 63, 64, 65, 127, 128, 200])
+def test_many_are_written_with_few_statements(store, count):
+    """SQLite gives Python's lock away at each row that it is given, and at each that it gives."""
+    login(store)
+    said: list[str] = []
+    raw = store._database._writer.connection.driver_connection
+    raw.set_trace_callback(said.append)
+    several = [message(n, msg_id=10 + n, content=str(n), wants_receipt=True) for n in range(count)]
+    assert [result.seq for result in commit(store, *several)] == list(range(1, count + 1))
+    raw.set_trace_callback(None)
+    inserts = [text for text in said if text.startswith("INSERT INTO messages")]
+    assert len(inserts) <= count // 64 + 6
+    assert len(said) <= 10 + 2 * len(inserts)
+    entries = read(store, limit=1_000).entries
+    assert [entry.content for entry in entries] == [str(n) for n in range(count)]
+    said.clear()
+    raw.set_trace_callback(said.append)
+    login(store, 2)
+    commit(store, cursors=[CursorMove(user=2, device="a", generation=1, seq=count, base=0)])
+    assert len(said) < 24
+    told = [entry for entry in read(store, 1, limit=1_000).entries if entry.status == "delivered"]
+    assert [i for entry in told for i in entry.msg_ids] == [10 + n for n in range(count)]
+
+
+def test_what_a_commit_looks_up_is_one_row_and_scans_no_table(store):
+    raw = store._database._writer.connection.driver_connection
+    text = lookups.all_of_a_commit()
+    assert len(raw.execute(text, ["[]"] * text.count("?")).fetchall()) == 1
+    steps = [row[3] for row in raw.execute(f"EXPLAIN QUERY PLAN {text}", ["[]"] * text.count("?"))]
+    scans = [s for s in steps if s.startswith("SCAN") and not s.startswith(HARMLESS)]
+    assert not scans, steps
+    for name in ("others", "by msgId", "by the client's msgId", "chats", "undelivered", "unread"):
+        assert any(USED[name] in s for s in steps), (name, steps)
+
+
 LOOKUPS = [
     (module, name)
     for module in (lookups, mailbox, calls, logins, retaining, rownumbers)

@@ -283,7 +283,7 @@ def test_not_too_much_is_written_together(start, answers):
         for request in range(100):
             worker.submit(a_call(request))
     assert [answers.take().request for _ in range(100)] == list(range(100))
-    assert [len(group) for group in store.groups] == [32, 32, 32, 4]
+    assert [len(group) for group in store.groups] == [8] * 12 + [4]
 
 
 def test_the_log_is_copied_by_the_thread_that_reads_and_not_all_the_time(

@@ -27,6 +27,7 @@ from im_proto.errors import IMErrorCode
 from im_proto.testing.machines import ClientEngineMachine
 from im_proto.timers import Timers
 from im_proto.wire import AuthData, AuthResponse, ChatRedirectToUser, SessionResponse
+from im_proto.wire.types import MAX_ID
 from testing_kit.machine_kit import SABOTAGED, SOUND, client_machine, fails, reached, wrap
 
 Patch = pytest.MonkeyPatch
@@ -439,3 +440,24 @@ def test_a_machine_may_have_more_rules_such_as_one_that_finds_what_is_rare(
     run_state_machine_as_test(Behind, settings=settings(SABOTAGED, max_examples=10))
     what_was_begun_is_dropped(monkeypatch)
     fails(Behind, "had begun with")
+
+
+def test_a_mailbox_that_has_used_all_numbers_stays_at_the_last() -> None:
+    class AtTheEnd(client_machine()):  # type: ignore[misc]
+        @precondition(lambda self: not self.logged_in)
+        @rule()
+        def gets_on_to_the_last_but_one(self) -> None:
+            welcome = {"ours": True, "epoch": "e0", "reset": False, "seq": MAX_ID - 1, "more": True}
+            for _ in range(8):
+                if not self.logged_in:
+                    self._get_on(welcome | {"in_flight": None, "hint": False, "expires_in": None})
+
+        @precondition(lambda self: self.logged_in)
+        @rule()
+        def more_comes(self) -> None:
+            kinds = ["message", "read", "receipt", "own", "copy"]
+            self.the_server_pushes(
+                steps=[1, 3, 1, 1, 1], kinds=kinds, from_user=2, twin=False, under_way=0
+            )
+
+    run_state_machine_as_test(AtTheEnd, settings=SOUND)

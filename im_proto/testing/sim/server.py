@@ -328,6 +328,9 @@ class ServerNode(Node[inp.Input]):
     def _on_drained(self, _: act.Drained) -> None:
         self.drained = True
 
+    def _on_broken(self, _: act.RulesBroken) -> None:
+        """Nobody has an address here."""
+
     def _on_failed(self, action: act.EngineFailed) -> None:
         raise action.error
 
@@ -357,4 +360,5 @@ _CARRY_OUT: Final[dict[type, Callable[[ServerNode, Any], None]]] = {
     act.Answered: ServerNode._answer_site,
     act.Drained: ServerNode._on_drained,
     act.EngineFailed: ServerNode._on_failed,
+    act.RulesBroken: ServerNode._on_broken,
 }
