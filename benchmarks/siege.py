@@ -6,15 +6,16 @@
 `im serve` runs in a process of its own with all limits as they are by default; the good users and
 the attackers (tests/security/attacks) in two more. All good users come from 127.0.0.1, each
 attacker from an address of its own, so that limits by address act as they do in life. Attackers
-run only while the others wait (SCHED_IDLE), as they would have machines of their own. Three phases: quiet,
-siege, quiet.
+run only while the others wait (SCHED_IDLE), as they would have machines of their own. Three
+phases: quiet, siege, quiet.
 
 Exit 0: no message of a good user was lost, came twice or out of order, none lost its connection,
 their p99 at most doubled, the server's memory stayed flat, and every answer was a documented one.
 
 With `--table` each attack is made alone, by one attacker, as fast as it goes.
-`--write FILE` puts what was found into a Markdown file. Needs Linux (/proc, 127.0.0.0/8). A disk that others use may keep a
-commit waiting for 0.5 s, attacked or not: `--directory /dev/shm` leaves it out.
+`--write FILE` puts what was found into a Markdown file. Needs Linux (/proc, 127.0.0.0/8).
+A disk that others use may keep a commit waiting for 0.5 s, attacked or not: `--directory /dev/shm`
+leaves it out.
 """
 
 from __future__ import annotations

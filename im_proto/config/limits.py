@@ -91,7 +91,7 @@ class Limits(Frozen):
     #: … and at once, after a time of quiet: an outbox that was filled without a network. Above it
     #: the user is read more slowly; with as much again taken all the same, its connection ends
     #: with 4009
-    message_burst: _Count = 500
+    message_burst: _Count = 1_000
     #: envelopes of one connection each second, whatever they are; one costs some 25 us
     envelopes_per_second: Positive = 500.0
     #: … and at once; above it the connection is read more slowly, then ends with 4009

@@ -99,7 +99,7 @@ class World:
         elif isinstance(action, act.Drained):
             assert not self.drained and not self.gateway.engines
             self.drained = True
-        elif not isinstance(action, act.MessageStored):
+        elif not isinstance(action, act.MessageStored | act.RulesBroken):
             assert not isinstance(action, act.EngineFailed), action
             assert action.connection in self.peers and action.connection not in self.gone, action
             if action.connection in self.closed:
