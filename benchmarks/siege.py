@@ -45,7 +45,7 @@ SLOT: Final = 3.0
 #: Seconds before the first figure: log-ins, first sessions.
 WARM: Final = 3.0
 #: The longest that the table waits for the end of an attack that goes for a deadline.
-DEADLINES: Final = 75.0
+DEADLINES: Final = 105.0
 
 
 class Siege:

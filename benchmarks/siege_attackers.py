@@ -32,8 +32,9 @@ from security.attacks import ATTACKS, Aim, Attack, Tally, once
 
 #: Connections that make the server wait, if nothing but that is done.
 WAITING: Final = 10
-#: Seconds that a round may take: longer than any deadline of the server.
-PATIENCE: Final = 60.0
+#: Seconds that a round may take: longer than any deadline of the server, and two of those for an
+#: answer, of which something was still taken in the first.
+PATIENCE: Final = 90.0
 #: Seconds between two bytes of an attacker that is slow on purpose.
 SLOW: Final = 1.0
 

@@ -124,8 +124,10 @@ class Journal:
         if self._db is not None:
             with suppress(sqlite3.Error):
                 self._db.close()
-        self._db = None
-        self._lock.release()
+        try:
+            self._lock.release()
+        finally:
+            self._db = None  # last: where it is not open, others may open it
 
     def connect(self) -> sqlite3.Connection:
         """Another connection to the same file, for any thread, without a transaction.

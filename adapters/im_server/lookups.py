@@ -244,7 +244,7 @@ _UNREAD = (
     .where(messages.c.sender == _read.c.sender, messages.c.wants_receipt)
 )
 
-#: what a commit asks, each about an array of its own, in the order of `_asks`
+#: what a commit asks, each about an array of its own, in the order in which `look_up` asks
 _OF_A_COMMIT = (
     *(_DEVICES, _OTHERS, _BY_MSG_ID, _BY_CLIENT_MSG_ID, _MAILBOXES),
     *(_SESSIONS, _CHATS, _UNDELIVERED, _UNREAD),

@@ -47,8 +47,15 @@ def _flood(peer: Peer) -> None:
     peer.batch(*[peer.envelope("HEARTBEAT_REQUEST")] * 30)
 
 
+def _goes_on(peer: Peer) -> None:
+    peer.upgrade()
+    more = b"".join(peer.bytes_of("{}") for _ in range(60))
+    peer.login(1, token="refuse:40101")
+    peer.raw(more)
+
+
 @pytest.mark.parametrize(
-    "breaks", [_junk_before, _wrong_path, _unmasked, _no_json, _no_login, _flood]
+    "breaks", [_junk_before, _wrong_path, _unmasked, _no_json, _no_login, _flood, _goes_on]
 )
 def test_who_breaks_the_rules_is_told_once_when_the_connection_is_gone(
     breaks: Callable[[Peer], None],

@@ -393,6 +393,7 @@ async def _replay(aim: Aim) -> None:
         async with Peer(aim) as peer:
             await peer.login(sender, device=name)
             await peer.say(_SEND, _chat(reader, content="over", msgId=2))
+            await peer.heard(*_ANSWERS)
         pushed = []
         async for kind, message in other.messages():
             if kind == "CHAT_REDIRECT_TO_USER_REQUEST":
