@@ -187,9 +187,11 @@ async def test_a_call_that_has_to_go_over_http_after_all_says_what_it_needs(kind
 async def test_a_token_that_expires_is_replaced_without_a_drop(kind: str) -> None:
     tokens = iter(["t0", "t1"])
     seen: list[AuthRequest] = []
+    listening = asyncio.Event()
 
     async def script(connection: Connection) -> None:
         seen.append(await login(connection))
+        await listening.wait()
         connection.send(AuthExpiring(expires_in=60.0))
         seen.append(await connection.next(AuthRequest))
         connection.send(AuthResponse(code=0, data=AuthData(expires_in=3600.0)))
@@ -204,6 +206,7 @@ async def test_a_token_that_expires_is_replaced_without_a_drop(kind: str) -> Non
                 loop.call_soon_threadsafe(refreshed.set)
 
         client.client.on("notice", notice)
+        listening.set()
         await refreshed.wait()
         assert (await client.do("get_session", 77)).id == 77
         assert client.client.counters.reconnects == 0
