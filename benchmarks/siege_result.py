@@ -35,7 +35,7 @@ Written by `benchmarks/siege.py`: what each attack is and what it is answered st
 
 ## Each attack alone
 
-    python benchmarks/siege.py --table --write docs/security-figures.md
+    python benchmarks/siege.py --table --seconds 2 --directory /dev/shm --write FILE
 
 <!-- attacks -->
 <!-- /attacks -->
