@@ -25,8 +25,8 @@ from im_server import make_token
 PACE: Final = 2.0
 #: Of the messages, those that are as long as a message may be.
 LONG: Final = 0.05
-#: Of the users, each so manieth is a bot, which says so much at once, and then rests as long as
-#: others would for it.
+#: One of so many users is a bot, which says so much at once, and then rests for as long as it
+#: would have taken others.
 BOTS: Final = 20
 BURST: Final = 20
 #: Seconds in which, at the end, all that was said has to have arrived.

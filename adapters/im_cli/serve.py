@@ -190,8 +190,9 @@ def serve(
     _serve(loaded)
 
 
-#: Seconds for which a thread may keep the others waiting. SQLite gives its turn away at each row:
-#: with Python's 5 ms, or a tenth of it, a commit takes up to 0.5 s while the loop is busy.
+#: Seconds for which a thread may keep the others waiting. SQLite gives its turn away at each
+#: statement and row, and a commit has ten or more: while the loop is busy it waits this long at
+#: each, with Python's own setting 5 ms.
 _SWITCH = 0.0001
 
 

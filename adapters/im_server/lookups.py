@@ -11,7 +11,7 @@ and beside a busy event loop it takes 0.1 ms to get it back.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
@@ -283,9 +283,9 @@ def ask(connection: Connection, statement: Select[Any], items: Iterable[Any]) ->
 _array = json.JSONEncoder(separators=(",", ":")).encode
 
 
-def _ask_all(connection: Connection, asks: Sequence[Collection[Any]]) -> list[list[list[Any]]]:
+def _ask_all(connection: Connection, asks: Sequence[Iterable[Any]]) -> list[list[list[Any]]]:
     """Carry out all of `_OF_A_COMMIT` as one statement; returns the rows of each."""
-    arrays = tuple(_array(list(items)) if items else "[]" for items in asks)
+    arrays = tuple(_array(list(items)) for items in asks)
     (row,) = driver(connection).execute(all_of_a_commit(), arrays).fetchall()
     found: list[list[list[Any]]] = json.loads(f"[{','.join(row)}]")
     return found

@@ -85,11 +85,9 @@ def write(connection: Connection, plan: Plan) -> None:
     Raises:
         SwallowedError: what the plan takes for new is there already; roll back.
     """
-    if plan.mailboxes:
-        boxes = [(user_text(user), *kept) for user, kept in plan.mailboxes.items()]
-        _insert(connection, _UPSERT_MAILBOXES, boxes)
-    if plan.sessions:
-        write_sessions(connection, plan.sessions.values())
+    boxes = [(user_text(user), *kept) for user, kept in plan.mailboxes.items()]
+    _insert(connection, _UPSERT_MAILBOXES, boxes)
+    write_sessions(connection, plan.sessions.values())
     rows: dict[tuple[UserId, int], int] = {}
     if plan.messages:
         # The write lock is ours, so the row numbers can be given here, a batch at a time.
@@ -101,11 +99,9 @@ def write(connection: Connection, plan: Plan) -> None:
             _INSERT_MESSAGES,
             [_of_message(m, row, held[m]) for row, m in enumerate(plan.messages, first)],
         )
-    if plan.entries:
-        _insert_all(connection, _INSERT_ENTRIES, [_of_entry(e, rows) for e in plan.entries])
-    if plan.devices:
-        moved = [(user_text(user), device, *kept) for (user, device), kept in plan.devices.items()]
-        _insert(connection, _UPSERT_CURSORS, moved)
+    _insert_all(connection, _INSERT_ENTRIES, [_of_entry(e, rows) for e in plan.entries])
+    moved = [(user_text(user), device, *kept) for (user, device), kept in plan.devices.items()]
+    _insert(connection, _UPSERT_CURSORS, moved)
 
 
 def write_sessions(connection: Connection, changed: Iterable[BookSession]) -> None:
