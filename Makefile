@@ -6,6 +6,9 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -qq
 
+# What is written in TypeScript; only this needs Node, 20.19 or newer.
+WEB := adapters/im_web
+
 LOWEST := .venv-lowest
 # The tests of what another version of a package would break.
 LEANING := tests/core/test_config.py tests/core/test_framing*.py tests/core/test_machines*.py \
@@ -17,7 +20,7 @@ LEANING := tests/core/test_config.py tests/core/test_framing*.py tests/core/test
 PYTEST := -m pytest -n auto --dist loadfile --no-loadscope-reorder --max-worker-restart=0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test test-all lowest simulate autobahn fuzz lint audit docs clean
+.PHONY: help demo install test test-all test-web lowest simulate autobahn fuzz lint audit web docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +35,9 @@ test: $(VENV)/.dev ## the tests that need no services and no browser, four minut
 
 test-all: $(VENV)/.dev ## all tests, also those that build wheels or take minutes
 	$(BIN)/python $(PYTEST) $(ARGS)
+
+test-web: $(WEB)/node_modules/.done ## the browser client: types, format, the built files, Vitest
+	cd $(WEB) && npm run -s lint && npm run -s build -- --check && npm test -- $(ARGS)
 
 lowest: $(LOWEST)/.done ## what leans on other packages, with the oldest that pyproject.toml allows
 	$(LOWEST)/bin/python $(PYTEST) -m "not slow" $(LEANING) $(ARGS)
@@ -52,16 +58,21 @@ lint: $(VENV)/.dev ## ruff, mypy --strict, purity of the core, generated docs up
 	$(BIN)/python -m pytest -q tests/core/test_purity.py
 	$(BIN)/python docs/draw_machines.py --check
 	$(BIN)/python docs/draw_reference.py --check
+	$(BIN)/python docs/draw_protocol.py --check
 
 audit: $(VENV)/.dev ## known weaknesses and licences of what we need
 	$(BIN)/python -m tests.supply.audit
 
+web: $(WEB)/node_modules/.done ## build the page, the lab and the library that are in the wheel
+	cd $(WEB) && npm run -s generate && npm run -s build
+
 docs: $(VENV)/.dev ## draw what is generated from the code
 	$(BIN)/python docs/draw_machines.py
 	$(BIN)/python docs/draw_reference.py
+	$(BIN)/python docs/draw_protocol.py
 
 clean: ## remove .venv and caches
-	rm -rf $(VENV) $(LOWEST) .fuzz .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf $(VENV) $(LOWEST) $(WEB)/node_modules .fuzz .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "im-proto needs Python 3.11 or newer; make PYTHON=python3.x")'
@@ -74,6 +85,10 @@ $(VENV)/.demo: pyproject.toml | $(BIN)/python
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(PIP) install -e ".[dev]"
 	@touch $@ $(VENV)/.demo
+
+$(WEB)/node_modules/.done: $(WEB)/package.json $(WEB)/package-lock.json
+	cd $(WEB) && npm ci --silent
+	@touch $@
 
 $(LOWEST)/.done: pyproject.toml $(VENV)/.dev
 	$(BIN)/uv venv -q --clear --python $(BIN)/python $(LOWEST)

@@ -99,7 +99,7 @@ class ClientNode(Node[inp.Input]):
             return
         self.lives += 1
         machine = self.machine
-        self.engine = ClientEngine(
+        self.engine = self.world.make_engine(
             self.config,
             now=self.now,
             wall=machine.wall(self.world.now),

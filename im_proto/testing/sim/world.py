@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
-from ...client import Status
+from ...client import ClientEngine, Status
 from ...client import inputs as inp
 from ...config import ClientConfig, ServerConfig
 from ...wire import UserId
@@ -39,6 +39,7 @@ class SimWorld:
         config: the server's.
         trace: takes the history, one line at a time.
         recording: clients keep what their applications were told, in `events` and the like.
+        make_engine: makes the clients' engines, as `ClientEngine` does.
 
     Attributes:
         now: virtual time, in seconds.
@@ -52,12 +53,14 @@ class SimWorld:
         *,
         trace: Callable[[str], object] | None = None,
         recording: bool = True,
+        make_engine: Callable[..., ClientEngine] = ClientEngine,
     ) -> None:
         self.seed = seed
         self.rng = random.Random(seed)  # noqa: S311 - repeatable on purpose
         self.now = 0.0
         self.steps = 0
         self.recording = recording
+        self.make_engine = make_engine
         self.history = History(trace)
         self._heap: list[tuple[float, int, Callable[..., object], tuple[Any, ...]]] = []
         self._order = 0
