@@ -20,7 +20,7 @@ LEANING := tests/core/test_config.py tests/core/test_framing*.py tests/core/test
 PYTEST := -m pytest -n auto --dist loadfile --no-loadscope-reorder --max-worker-restart=0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test test-all test-web lowest simulate autobahn fuzz lint audit web docs clean
+.PHONY: help demo install test test-all test-web lowest simulate autobahn fuzz lint audit web docs vectors clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,10 @@ docs: $(VENV)/.dev ## draw what is generated from the code
 	$(BIN)/python docs/draw_machines.py
 	$(BIN)/python docs/draw_reference.py
 	$(BIN)/python docs/draw_protocol.py
+
+vectors: $(VENV)/.dev ## record anew what the engine in TypeScript has to do too, some minutes
+	$(BIN)/im protocol --vectors docs/vectors
+	$(BIN)/python -m im_proto.testing.wire_vectors > docs/vectors/wire.jsonl
 
 clean: ## remove .venv and caches
 	rm -rf $(VENV) $(LOWEST) $(WEB)/node_modules .fuzz .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

@@ -58,10 +58,11 @@ class ServerProcess:
         with (self._directory / LOG).open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                *("-m", *module, "serve", "--host", "127.0.0.1", "--port", str(self.port)),
+                *("-m", "im_cli.tied", *module),
+                *("serve", "--host", "127.0.0.1", "--port", str(self.port)),
                 *("--database", f"sqlite:///{database}", "--durability", self._durability),
                 *(word for setting in self._settings for word in ("--set", setting)),
-                stdin=asyncio.subprocess.DEVNULL,
+                stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
                 # the secret shows in no list of processes
@@ -80,6 +81,16 @@ class ServerProcess:
             raise DemoError(f"the server did not start ({how}):\n{self._last_words()}")
         self.port = int(port)
         self._drain = asyncio.create_task(self._process.stdout.read())
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process; None: there is none."""
+        return None if self._process is None else self._process.pid
+
+    async def ended(self) -> None:
+        """Wait until the process is gone, if there is one."""
+        if self._process is not None:
+            await self._process.wait()
 
     def kill_now(self) -> None:
         """SIGKILL (TerminateProcess on Windows)."""

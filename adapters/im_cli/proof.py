@@ -23,6 +23,7 @@ class Proof(Protocol):
 
 _P = TypeVar("_P", bound=Proof)
 _W = TypeVar("_W")
+_T = TypeVar("_T")
 
 
 def prove(
@@ -42,7 +43,7 @@ def prove(
     """
     try:
         with watching as watched:
-            result = asyncio.run(_until_terminated(run(watched)))
+            result = asyncio.run(until_terminated(run(watched)))
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return 130
@@ -56,7 +57,7 @@ def prove(
     return result.exit_code
 
 
-async def _until_terminated(work: Coroutine[Any, Any, _P]) -> _P:
+async def until_terminated(work: Coroutine[Any, Any, _T]) -> _T:
     """SIGTERM ends it like Ctrl-C: the servers must not outlive us."""
     loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
     with contextlib.suppress(NotImplementedError):  # Windows

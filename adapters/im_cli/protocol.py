@@ -26,9 +26,7 @@ def protocol(
         Path | None,
         typer.Option(metavar="DIR", help="Record conformance vectors into DIR/client-*.jsonl."),
     ] = None,
-    seeds: Annotated[
-        int, typer.Option(help="With --vectors: worlds to live through.", min=1)
-    ] = 40,
+    seeds: Annotated[int, typer.Option(help="With --vectors: worlds to live through.", min=1)] = 40,
 ) -> None:
     """What goes over the wire, and what a client's engine does, as data.
 

@@ -88,6 +88,14 @@ def serve(
     tls_key: Annotated[
         Path | None, typer.Option(help="PEM: its key.", rich_help_panel=_TLS)
     ] = None,
+    page: Annotated[
+        bool | None,
+        typer.Option(
+            "--page/--no-page",
+            help="Show the chat's page at /. \\[--page]",
+            rich_help_panel=_MORE,
+        ),
+    ] = None,
     origin: Annotated[
         list[str] | None,
         typer.Option(
@@ -139,7 +147,7 @@ def serve(
         typer.Option("--json", help="These two as JSON, nothing else.", rich_help_panel=_LOOK),
     ] = False,
 ) -> None:
-    """Run the server: WebSocket at /ws, HTTP calls under /im, health at /healthz.
+    """Run the server: the chat's page at /, WebSocket at /ws, HTTP calls under /im, /healthz.
 
     Each setting has a name, such as tls_key. A flag (--tls-key, or --set) counts
     before the environment (IM_TLS_KEY), that before the file of --config.
@@ -163,6 +171,7 @@ def serve(
         "dev": dev or None,
         "tls_certificate": tls_certificate,
         "tls_key": tls_key,
+        "page": page,
         "origins": tuple(origin) if origin else None,
         "log_level": "debug" if verbose else log_level,
     }
@@ -206,6 +215,7 @@ def _settle_down() -> None:
 
 def _serve(loaded: Loaded) -> None:
     from im_server import IMServer, StoreError
+    from im_web import NotBuiltError
 
     from .checks import authenticator, files_needed, place, quick_checks
 
@@ -223,8 +233,9 @@ def _serve(loaded: Loaded) -> None:
         _settle_down()
         for warning in warnings:
             errors.print(warning, style="yellow", markup=False)
-        # the one line that scripts wait for
-        print(f"listening on {url}", flush=True)  # noqa: T201
+        # The first line is what scripts wait for; one that reads no more must not end us by that.
+        page = f"\nthe page is at {url}/" if settings.page else ""
+        print(f"listening on {url}{page}", flush=True)  # noqa: T201
 
     _allow_files(files_needed(settings))
     try:
@@ -233,6 +244,7 @@ def _serve(loaded: Loaded) -> None:
             authenticate=authenticator(loaded),
             durability=settings.durability,
             config=loaded.config(),
+            page=settings.page,
         )
         server.run(
             host=settings.host,
@@ -244,6 +256,8 @@ def _serve(loaded: Loaded) -> None:
         )
     except StoreError as error:
         fail(str(error))
+    except NotBuiltError as error:
+        fail(str(error), "im serve --no-page does without it")
     except (OSError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or error
         fail(

@@ -15,7 +15,7 @@ from typing import Any, overload
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.routing import WebSocketRoute
+from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.types import ASGIApp
 
 from im_proto.config import ServerConfig
@@ -30,7 +30,7 @@ from .runner import Runner
 from .site import AuthorizeSend, OnMessage, Site
 from .store import Durability, Store
 from .tls import TLSDoor, server_context
-from .tokens import Authenticate
+from .tokens import Authenticate, DevAuthenticator
 from .webhooks import Webhook, Webhooks
 from .websocket import STATE_KEY, IMProtocol
 
@@ -67,6 +67,7 @@ class IMServer:
         durability: "power": an acknowledged message survives a power cut; "process": it survives
             a killed process, the last moments may be lost at a power cut.
         config: limits and timeouts of the engine.
+        page: serve the chat's page at `/` too (docs/how-to/the-page.md).
 
     Raises:
         StoreError: the URL of the store is none that we can use.
@@ -85,8 +86,11 @@ class IMServer:
         webhooks: Sequence[Webhook] = (),
         durability: Durability = "power",
         config: ServerConfig | None = None,
+        page: bool = False,
     ) -> None:
         self.config = config or ServerConfig()
+        self._page = page
+        self._dev = isinstance(authenticate, DevAuthenticator)
         kept = Store(store, durability) if isinstance(store, str) else store
         site = Site(authenticate, authorize_send, on_message, on_offline, Webhooks(webhooks))
         self.runner = Runner(self.config, kept, site)
@@ -103,15 +107,26 @@ class IMServer:
             dead_after: seconds after which the ASGI server has dropped a peer that answers no
                 ping, for uvicorn its `ws_ping_interval` + `ws_ping_timeout` and some more; None
                 if it doesn't ping. Plain clients depend on it (docs/how-to/embed-the-server.md).
+
+        Raises:
+            im_web.NotBuiltError: the page is wanted, and this is a source tree without it.
         """
         return Starlette(
             routes=[
                 WebSocketRoute(self.config.path, WebSocketApp(self.runner, dead_after)),
                 *http.routes(self.runner),
                 *admin.routes(self.runner),
+                *self._page_routes(),
             ],
             lifespan=self.lifespan,
         )
+
+    def _page_routes(self) -> list[BaseRoute]:
+        if not self._page:
+            return []
+        import im_web  # some MB that a server without a page does without
+
+        return im_web.routes(self.config, dev=self._dev)
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _: object = None) -> AsyncIterator[None]:

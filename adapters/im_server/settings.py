@@ -96,6 +96,8 @@ class ServerSettings(ServerConfig, BaseSettings):
     issuer: str | None = None
     #: take dev:USER for a token; on this machine only
     dev: bool = False
+    #: show the chat's page at /
+    page: bool = True
     #: a PEM file with the server's certificate and those between it and the root
     tls_certificate: Path | None = None
     #: a PEM file with its key; None: it is in the file of the certificate

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tarfile
 import venv
 import zipfile
 from pathlib import Path
@@ -11,7 +12,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = {"im_proto", "im_asyncio", "im_cli", "im_runtime", "im_server", "im_threads"}
+PACKAGES = {
+    "im_proto",
+    "im_asyncio",
+    "im_cli",
+    "im_runtime",
+    "im_server",
+    "im_threads",
+    "im_web",
+}
 
 pytestmark = pytest.mark.slow
 
@@ -47,6 +56,34 @@ def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
     for package in PACKAGES:
         assert f"{package}/py.typed" in names
         assert f"{package}/__init__.py" in names
+
+
+def test_the_wheel_holds_the_page_as_it_was_built_and_not_what_it_is_built_of(wheel: Path) -> None:
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("im_web/")}
+    built = {name for name in names if name.startswith("im_web/built/")}
+    assert {"im_web/built/page/index.html", "im_web/built/lab/index.html"} <= built
+    assert "im_web/built/lib/im-client.js" in built
+    assert {Path(name).suffix for name in names - built} == {".py", ".typed"}
+    here = ROOT / "adapters" / "im_web"
+    assert built == {
+        f"im_web/{path.relative_to(here).as_posix()}"
+        for path in (here / "built").rglob("*")
+        if path.is_file()
+    }
+
+
+def test_the_sources_hold_what_the_page_is_built_of_and_nothing_that_was_fetched(
+    tmp_path: Path,
+) -> None:
+    _run(sys.executable, "-m", "build", "--sdist", "--outdir", tmp_path, ROOT)
+    (built,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(built) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    web = "adapters/im_web"
+    assert {f"{web}/package.json", f"{web}/package-lock.json", f"{web}/vite.config.ts"} <= names
+    assert f"{web}/built/page/index.html" in names
+    assert any(name.startswith(f"{web}/src/") for name in names)
+    assert not [name for name in names if "node_modules" in name or "__pycache__" in name]
 
 
 def test_the_bare_install_is_three_packages_and_what_they_need(python: Path) -> None:

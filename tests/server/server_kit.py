@@ -270,8 +270,12 @@ class ServeProcess:
             IM_SECRET=SECRET,
         )
         assert self.process.stdout is not None
-        async with asyncio.timeout(_START):
-            self.line = (await self.process.stdout.readline()).decode()
+        try:
+            async with asyncio.timeout(_START):
+                self.line = (await self.process.stdout.readline()).decode()
+        except BaseException:  # nobody else would end it
+            self.kill()
+            raise
         if not self.line:
             raise AssertionError(f"im serve did not start: {await self.wait()}")
         self.port = int(self.line.rpartition(":")[2])

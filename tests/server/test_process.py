@@ -79,7 +79,8 @@ async def test_it_says_where_it_listens_is_healthy_and_has_its_file_for_itself(
         assert (await get(server.port, "/healthz"))[0] == "HTTP/1.1 200 OK"  # not disturbed
         server.terminate()
         ended = await server.wait()
-        assert (ended.code, ended.said) == (0, server.line)
+        page = f"the page is at http://127.0.0.1:{server.port}/\n"
+        assert (ended.code, ended.said) == (0, server.line + page)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGTERM")

@@ -20,9 +20,9 @@ from .scripts import lives_of_scripts
 from .worlds import lives_in_a_world
 
 #: Steps of one vector, at the most.
-STEPS: Final = 60
+STEPS: Final = 40
 #: Bytes of all files together, about.
-BUDGET: Final = 2_200_000
+BUDGET: Final = 2_800_000
 #: Vectors in one file.
 _IN_A_FILE: Final = 100
 #: Scenes for each world: they are shorter, and stranger.
