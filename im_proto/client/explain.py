@@ -54,7 +54,7 @@ def explain(core: ClientCore, now: float, ref: int | None) -> str:
 
 def _wants(core: ClientCore) -> list[str]:
     if core.login.state == "refused":
-        return ["Only update_access_token() or connect() goes on."]
+        return ["Only a new token, or connect(), goes on."]
     if core.reconnect in ("halted", "exhausted", "idle"):
         return ["Only connect() goes on."]
     return []

@@ -278,7 +278,7 @@ class Login:
                     ),
                 )
             code = IMErrorCode.TOKEN_INVALID if response.code == 40101 else IMErrorCode.AUTH_FAILED
-            text = "the server refused the token; give a new one with update_access_token()"
+            text = "the server refused the token; give the client a new one"
         elif kind is Outcome.SERVER_ERROR:
             error = IMError(
                 IMErrorCode.SERVER_ERROR,

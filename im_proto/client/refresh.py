@@ -145,8 +145,8 @@ class Refresh:
             when = f" in {max(0.0, self._expires_at - self._fx.now):.0f} s"
         return IMError(
             IMErrorCode.TOKEN_INVALID,
-            f"the token expires{when}, and nothing can get another: give one with "
-            "update_access_token(), or configure a function as `token`",
+            f"the token expires{when}, and nothing can get another: give the "
+            "client one, or configure a function as `token`",
             terminal=False,
         )
 

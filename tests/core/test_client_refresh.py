@@ -360,7 +360,7 @@ def test_a_fixed_token_that_expires_is_told_once_with_what_to_do() -> None:
     (told,) = d.of(ev.ErrorOccurred)
     assert (told.error.code, told.error.terminal) == ("TOKEN_INVALID", False)
     assert "in 30 s" in told.error.text
-    assert "update_access_token()" in told.error.text
+    assert "give the client one" in told.error.text
     d.frame("AUTH_EXPIRING", expiresIn=20).pass_time(100)
     assert len(d.of(ev.ErrorOccurred)) == 1
     d.do(inp.UpdateToken(token="t1"))

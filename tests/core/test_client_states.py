@@ -195,7 +195,7 @@ EXPLAINED: dict[str, tuple[Callable[[Driver], object], list[str]]] = {
         ["gave up after 2 failed attempts", "2 of 2 attempts", "Only connect() goes on"],
     ),
     "halted": (lambda d: d.login().close(4004), ["logged in elsewhere", "Only connect() goes on"]),
-    "refused": (lambda d: d.login().close(4001), ["Only update_access_token() or connect()"]),
+    "refused": (lambda d: d.login().close(4001), ["Only a new token, or connect()"]),
 }
 
 

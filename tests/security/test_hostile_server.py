@@ -151,7 +151,7 @@ def test_a_log_in_as_somebody_else_is_the_end_and_both_are_named(
     assert not v.said("CHAT_SEND_TO_ONE_REQUEST")
     assert v.closed() == 1000
     assert v.status == "DISCONNECTED"
-    assert "update_access_token()" in v.engine.explain(v.now)
+    assert "a new token" in v.engine.explain(v.now)
     v.pass_time(3600.0)
     assert not v.of(act.OpenTransport)
     v.do(inp.UpdateToken(token="of user 1"))

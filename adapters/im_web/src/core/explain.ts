@@ -52,7 +52,7 @@ export function explain(core: ClientCore, now = core.fx.now, ref: number | null 
 }
 
 function wants(core: ClientCore): string[] {
-  if (core.login.state === 'refused') return ['Only update_access_token() or connect() goes on.']
+  if (core.login.state === 'refused') return ['Only a new token, or connect(), goes on.']
   return core.linkWanted ? [] : ['Only connect() goes on.']
 }
 

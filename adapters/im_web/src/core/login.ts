@@ -280,7 +280,7 @@ export class Login {
         return ['new_token', error('TOKEN_INVALID', text, true)]
       }
       const code = response.code === TOKEN_INVALID ? 'TOKEN_INVALID' : 'AUTH_FAILED'
-      const text = 'the server refused the token; give a new one with update_access_token()'
+      const text = 'the server refused the token; give the client a new one'
       return ['refused', error(code, text)]
     }
     if (kind === 'server_error') {

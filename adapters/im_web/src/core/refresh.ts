@@ -136,8 +136,8 @@ export class Refresh {
     const when = at === null ? '' : ` in ${fixed(Math.max(0, at - this.#fx.now), 0)} s`
     return new IMError(
       'TOKEN_INVALID',
-      `the token expires${when}, and nothing can get another: give one with ` +
-        'update_access_token(), or configure a function as `token`',
+      `the token expires${when}, and nothing can get another: give the ` +
+        'client one, or configure a function as `token`',
       { terminal: false },
     )
   }

@@ -100,7 +100,7 @@ describe('a log-in', () => {
         terminal: true,
       },
     })
-    expect(explain(core)).toContain('Only update_access_token() or connect() goes on.')
+    expect(explain(core)).toContain('Only a new token, or connect(), goes on.')
     const again = bench.step({ type: 'UpdateToken', token: 't1' })
     expect(types(again)).toEqual(['AbortTransport', 'OpenTransport', 'StateChanged'])
     const opened = bench.open()

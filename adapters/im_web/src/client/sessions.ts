@@ -1,0 +1,78 @@
+/** The calls about sessions (protocol.md section 3). */
+
+import type { SessionOp } from '../generated/types'
+import type {
+  HistoryPage,
+  HistoryRequest,
+  Id,
+  SessionCreateRequest,
+  SessionGetRequest,
+  SessionVO,
+  UserId,
+} from '../types'
+import type { Answer, SessionParams } from './engine'
+
+/** What a call takes, with nothing in it. */
+const NOTHING: SessionParams = {
+  ...{ sessionId: null, bookId: null, buyerId: null, sellerId: null },
+  ...{ peerId: null, startMsgId: null, direction: 'before', pageSize: 50 },
+}
+
+/**
+ * What `IMClient` has for sessions.
+ *
+ * On a connection to a server that takes them there they go over that, and wait for it while it is
+ * lost. Else they go over HTTP, with or without a connection.
+ *
+ * Each takes at most `http.timeout`. `disconnect()` ends them. What is unread is as old as the answer
+ * that it came in.
+ */
+export abstract class SessionMethods {
+  /** Make a call and wait for its end. */
+  protected abstract ask(op: SessionOp, params: SessionParams): Promise<Answer>
+
+  /**
+   * Get a session by its id, or by book, buyer and seller; null if there is none.
+   *
+   * @throws {IMError} TOKEN_INVALID, AUTH_FAILED, NETWORK_ERROR, SERVER_ERROR, QUEUE_FULL.
+   * @throws {LocalProtocolError} not enough is given, or too much.
+   */
+  async getSession(params: SessionGetRequest): Promise<SessionVO | null> {
+    return (await this.#ask('get', params))[0] ?? null
+  }
+
+  /**
+   * Make a new session. Over HTTP it is never tried twice; over a connection it is, as that makes no
+   * second one.
+   *
+   * @throws {IMError} SESSION_CREATE_FAILED, and as for `getSession`. After NETWORK_ERROR nobody
+   * knows whether the session was made.
+   */
+  async addSession({ bookId, buyerId, sellerId }: SessionCreateRequest): Promise<SessionVO> {
+    return (await this.#ask('create', { bookId, buyerId, sellerId }))[0] as SessionVO
+  }
+
+  /** Get the open session of book, buyer and seller, or a new one. Throws as `addSession`. */
+  async getOrCreateSession(bookId: Id, buyerId: UserId, sellerId: UserId): Promise<SessionVO> {
+    return (await this.#ask('startChat', { bookId, buyerId, sellerId }))[0] as SessionVO
+  }
+
+  /** All sessions of this user, with what is unread in each. Throws as `getSession`. */
+  getCurrentSessions(): Promise<SessionVO[]> {
+    return this.#ask('getCurrent', {})
+  }
+
+  /**
+   * A page of the messages of a session, or with somebody in all sessions.
+   *
+   * @throws {IMError} SESSION_NOT_FOUND, and as for `getSession`.
+   * @throws {LocalProtocolError} neither or both of session and user, or an id out of range.
+   */
+  async getHistory(request: HistoryRequest): Promise<HistoryPage> {
+    return (await this.ask('history', { ...NOTHING, ...request })) as HistoryPage
+  }
+
+  async #ask(op: SessionOp, params: Partial<SessionParams>): Promise<SessionVO[]> {
+    return (await this.ask(op, { ...NOTHING, ...params })) as SessionVO[]
+  }
+}
