@@ -133,10 +133,7 @@ function types() {
           }
         : field,
     )
-    return record(
-      { ...renamed, fields, },
-      { without: NOT_HERE },
-    )
+    return record({ ...renamed, fields }, { without: NOT_HERE })
   })
   return [
     HEAD,

@@ -247,7 +247,7 @@ test('a binary frame breaks the protocol, and the close goes without a code', as
 
 test('nothing is written to a WebSocket that closes, and what was queued then comes later', async () => {
   const world = new World()
-  const client = world.tab().client()
+  const client = world.tab().client({ storage: 'memory' })
   await client.connect()
   world.server.link().close(1012)
   const sent = client.queueMessage({ toUserId: 456, content: 'meanwhile' })
