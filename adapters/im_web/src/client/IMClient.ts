@@ -78,7 +78,7 @@ export class IMClient extends SessionMethods {
     const changed = (): void => this.#outboxChanged()
     this.#outbox = new Outbox((sent) => this.#cancel(sent), changed)
 
-    const { wsUrl, userId, deviceId } = this.#settings.config
+    const { wsUrl, userId, deviceId, contentUnits } = this.#settings.config
     const name = `im-client ${wsUrl} ${userId}${deviceId === null ? '' : ` ${deviceId}`}`
     const missing = config.tabs === false ? null : Tabs.missing(env)
     const alone = config.tabs === false || missing !== null
@@ -90,7 +90,8 @@ export class IMClient extends SessionMethods {
       notice: (notice) => this.#notice(notice),
       token: (token) => this.#token(token),
     }
-    this.#member = new Membership(env, alone ? null : name, this.#outbox, home, deviceId ?? '')
+    const first = { deviceId: deviceId ?? '', contentUnits }
+    this.#member = new Membership(env, alone ? null : name, this.#outbox, home, first)
     this.#member.start()
     if (missing !== null) this.#notice({ type: 'TabsUnavailable', reason: missing })
     this.#deaf = listen(env, {
@@ -377,6 +378,11 @@ export class IMClient extends SessionMethods {
   /** What the server has granted, of what this client can beyond the original protocol. */
   get capabilities(): readonly string[] {
     return (this.#member.engine ?? { core: this.#member.view }).core.capabilities
+  }
+
+  /** The most UTF-16 units of a message, trimmed: the server's limit, once it has told one. */
+  get contentUnits(): number {
+    return this.#member.engine?.view().contentUnits ?? this.#member.view.contentUnits
   }
 
   /** Does this tab have the connection, or use another tab's? */

@@ -39,6 +39,7 @@ export interface View {
   guarantee: Guarantee | null
   capabilities: string[]
   deviceId: string
+  contentUnits: number
 }
 
 /** What a session call takes beside its name. */
@@ -210,8 +211,10 @@ export class Engine {
 
   /** What other tabs may know of the connection. */
   view(): View {
-    const { guarantee, capabilities, deviceId } = this.core
-    return { state: this.state(), guarantee, capabilities: [...capabilities], deviceId }
+    const { guarantee, capabilities, deviceId, sending } = this.core
+    const { contentUnits } = sending.admission
+    const state = this.state()
+    return { state, guarantee, capabilities: [...capabilities], deviceId, contentUnits }
   }
 
   /** Where the client is, and why. */

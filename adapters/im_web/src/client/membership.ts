@@ -96,18 +96,19 @@ export class Membership {
   /**
    * @param name - of the group; null: this tab is alone.
    * @param outbox - of this tab.
+   * @param first - what is known before there was an engine.
    */
   constructor(
     readonly env: Environment,
     name: string | null,
     readonly outbox: Outbox,
     readonly home: Home,
-    deviceId: string,
+    first: Pick<View, 'deviceId' | 'contentUnits'>,
   ) {
     this.#tab = env.random.hex64()
     this.view = {
       state: stopped('connect() was not called yet'),
-      ...{ guarantee: null, capabilities: [], deviceId },
+      ...{ guarantee: null, capabilities: [], ...first },
     }
     const lead = (): void => void this.#lead()
     const hear = (word: unknown): void => this.#hear(word as Word)
@@ -375,6 +376,7 @@ export class Membership {
       (view) => {
         if (view === null || this.engine) return // the next leader is asked
         this.#look(view as View)
+        this.home.stateChanged() // no event tells of it here: it was so before
         const { status } = this.view.state
         const loggedIn = status === 'authenticated'
         if (!loggedIn && status !== 'connected') return

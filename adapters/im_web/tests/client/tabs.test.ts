@@ -36,6 +36,16 @@ test('two tabs have one connection and one device, and both are told that they a
   expect(follower.explain()).toContain('AUTHENTICATED')
 })
 
+test('a follower is told that it is logged in where the connection was there before', async () => {
+  const world = new World()
+  await world.tab().client().connect()
+  const follower = world.tab().client()
+  const heard = listen(follower, 'stateChanged')
+  await follower.connect()
+  await settle()
+  expect(heard.at(-1)).toMatchObject(['stateChanged', { status: 'authenticated' }])
+})
+
 test('a follower connects a leader that is not, and is told what goes on', async () => {
   const world = new World()
   const leader = world.tab().client()

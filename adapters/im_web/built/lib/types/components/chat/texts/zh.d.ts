@@ -1,0 +1,3 @@
+/** What the components say, in Chinese. */
+import type { Texts } from './en';
+export declare const zh: Texts;

@@ -1,0 +1,114 @@
+import type { Blame, CoreConfig, IMErrorCode, TimerName } from './types';
+/** What a machine may do: `next[state][event]` is the state that follows. */
+export interface Table {
+    initial: string;
+    final: readonly string[];
+    next: Readonly<Record<string, Readonly<Record<string, string>>>>;
+}
+export declare const CONNECTION: Table;
+export declare const AUTH: Table;
+export declare const HEARTBEAT: Table;
+export declare const RECONNECT: Table;
+export declare const DELIVERY: Table;
+export declare const SESSION: Table;
+export declare const MACHINES: {
+    connection: Table;
+    auth: Table;
+    heartbeat: Table;
+    reconnect: Table;
+    delivery: Table;
+    session: Table;
+};
+/** What to do after an end of a connection. */
+export interface Verdict {
+    reconnect: boolean;
+    refreshToken: boolean;
+    counts: boolean;
+    failedDelay: boolean;
+    blame: Blame;
+    reason: string;
+}
+export declare const verdict: (reason: string, unusual?: Partial<Verdict>) => Verdict;
+export declare const CLOSES: Record<number, Verdict>;
+export declare const HTTP_STATUSES: Record<number, Verdict>;
+export declare const ERROR_FLAGS: Record<IMErrorCode, {
+    retryable: boolean;
+    terminal: boolean;
+}>;
+export declare const TIMERS: Record<TimerName, string>;
+export declare const JUDGES: readonly TimerName[];
+export declare const OF_THE_LINK: readonly TimerName[];
+export declare const DEFAULTS: Omit<CoreConfig, 'wsUrl' | 'token' | 'userId'>;
+export declare const CAPABILITIES_HEADER = "IM-Capabilities";
+export declare const MAX_ID = "9223372036854775807";
+export declare const MAX_SAFE_INTEGER = 9007199254740991;
+export declare const MAX_TEXT = 65536;
+export declare const MAX_USER_NAME = 128;
+export declare const MAX_TOKEN = 8192;
+export declare const MAX_SECONDS = 31622400;
+export declare const OK = 0;
+export declare const BAD_REQUEST = 400;
+export declare const NOT_LOGGED_IN = 40100;
+export declare const TOKEN_INVALID = 40101;
+export declare const FORBIDDEN = 403;
+export declare const SESSION_CLOSED = 40300;
+export declare const NOT_FOUND = 40400;
+export declare const CONFLICT = 40900;
+export declare const TOO_MANY = 429;
+export declare const SERVER_ERROR = 50000;
+export declare const MAX_IDS = 1000;
+export declare const ACTIVE = 1;
+export declare const EXPIRED = 2;
+export declare const CLOSED = 3;
+export declare const STATES: {
+    readonly 1: "active";
+    readonly 2: "expired";
+    readonly 3: "closed";
+};
+export declare const MOST_ITEMS = 30000;
+export declare const AUTH_REFUSALS: readonly [401, 403, 4001];
+export declare const LATE = 1;
+export declare const GRACE = 1;
+export declare const RETRY_AFTER = 1;
+export declare const MAX_BATCH = 1024;
+export declare const CAPABILITIES: readonly ["seq", "batch", "status", "receipts", "typing", "presence", "refresh", "sessions", "inline"];
+export declare const STRICT_AFTER = 2;
+export declare const NEVER_SENT: readonly [1005, 1006, 1015];
+export declare const KICK_LASTS = 60;
+export declare const UNSUSPICIOUS: readonly [1012, 1013, 4001, 4003, 4004, 4008, 4009];
+export declare const POISON_AFTER = 3;
+export declare const MARGIN = 0.1;
+export declare const LEAST_MARGIN = 30;
+export declare const PACE = 1;
+export declare const MAX_CALLS = 64;
+export declare const MAX_PAGE = 1000;
+export declare const MAX_BODY = 1048576;
+export declare const MAX_CACHED = 1000;
+export declare const REPEATABLE: readonly ["get", "startChat"];
+export declare const MOST_MARKS = 1000;
+export declare const TYPING_PACE = 1;
+export declare const HURRY_PACE = 1;
+export declare const DEFAULT_INTERVAL = 30;
+export declare const DEFAULT_TIMEOUT = 5;
+export declare const DEFAULT_MAX_MISSED = 3;
+export declare const LEAST_HINT = 0.1;
+export declare const DOUBT_TIMEOUT = 0.8;
+export declare const DOUBT_ROUND_TRIPS = 4;
+export declare const ACK_EVERY = 32;
+export declare const ACK_DELAY = 0.2;
+export declare const HARD_FACTOR = 10;
+export declare const HARD_LIMIT = 10000;
+export declare const PRIORITIES: readonly ["high", "normal", "low"];
+export declare const FILLING = 0.8;
+export declare const DRAINED = 0.5;
+export declare const KEY_LENGTH = 256;
+export declare const MAX_TTL = 1000000000;
+export declare const CLEAN_FROM = 64;
+export declare const MAX_RETRY_AFTER = 86400;
+export declare const SHARES: {
+    readonly high: 8;
+    readonly normal: 4;
+    readonly low: 1;
+};
+export declare const LAST_PLAUSIBLE_ID = 4503599627370495;
+export declare const BYTES_PER_ID = 32;
