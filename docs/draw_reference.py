@@ -32,9 +32,10 @@ PACKAGES = (
     "im_proto.testing.machines",
     "im_proto.testing.conformance",
     "im_server",
+    "im_web",
 )
 #: Of these not all: the rest is for who writes an adapter.
-ONLY = {"im_runtime": ("NAMES", "Durability")}
+ONLY = {"im_runtime": ("NAMES", "Durability"), "im_web": ("NotBuiltError", "routes")}
 PAGE = Path(__file__).with_name("reference.md")
 
 
