@@ -1,0 +1,70 @@
+"""What a user does on the page, in words."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from playwright.sync_api import Locator, Page
+
+
+def write_to(page: Page, user: int | str) -> None:
+    """Open the conversation with somebody, new or not."""
+    item = conversation(page, user)
+    if item.count():
+        item.click()
+        return
+    page.get_by_test_id("new-session").click()
+    page.get_by_test_id("new-session-user").fill(str(user))
+    page.get_by_test_id("new-session-start").click()
+
+
+def conversation(page: Page, user: int | str) -> Locator:
+    """Somebody's line in the list."""
+    return page.locator(f'[data-testid="session-item"][data-user="{user}"]')
+
+
+def say(page: Page, *texts: str) -> None:
+    """Write into the open conversation."""
+    for text in texts:
+        page.get_by_test_id("composer").fill(text)
+        page.get_by_test_id("composer").press("Enter")
+
+
+def messages(page: Page, state: str | None = None) -> Locator:
+    """The bubbles that are drawn, or those in that state."""
+    return page.locator(
+        '[data-testid="message"]' + (f'[data-state="{state}"]' if state is not None else "")
+    )
+
+
+def banner(page: Page) -> Locator:
+    """What is said about the connection; absent while all is well."""
+    return page.get_by_test_id("banner")
+
+
+def composer(page: Page) -> Locator:
+    """Where a message is written."""
+    return page.get_by_test_id("composer")
+
+
+def log_in_with(page: Page, token: str) -> None:
+    """Paste a token into the form of a page that asks for one."""
+    page.get_by_test_id("login-token").fill(token)
+    page.get_by_test_id("login-submit").click()
+
+
+@contextlib.contextmanager
+def looking_elsewhere(page: Page) -> Iterator[None]:
+    """Another window is in front of the page; at the end the page is in front again."""
+    protocol = page.context.new_cdp_session(page)
+    # else Playwright tells each page that it has the focus
+    protocol.send("Emulation.setFocusEmulationEnabled", {"enabled": False})
+    other = page.context.new_page()
+    other.bring_to_front()
+    page.wait_for_function("!document.hasFocus()")
+    yield
+    other.close()
+    page.bring_to_front()
+    page.wait_for_function("document.hasFocus()")
+    protocol.detach()
