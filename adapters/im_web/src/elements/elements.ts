@@ -1,5 +1,5 @@
 /** `<im-chat-page>`, `<im-chat-window>` and `<im-session-list>`. */
-import type { App } from 'vue'
+import type { App, Component } from 'vue'
 import { createChat, type Chat } from '../components/chat/chat'
 import type { ChatClient } from '../components/chat/client'
 import { createSpeech, SPEECH } from '../components/chat/i18n'
@@ -30,7 +30,7 @@ function chatOf(client: ChatClient, lang: unknown): Chat {
  */
 export class ChatPageElement extends VueBase {
   static readonly observedAttributes = ['ws-url', 'token', 'user-id', 'lang', 'theme']
-  protected readonly component = ChatPage
+  protected readonly component: Component = ChatPage
 
   get client(): ChatClient | undefined {
     return this.props['client'] as ChatClient | undefined
@@ -93,7 +93,7 @@ abstract class PartElement extends VueBase {
  * `send-message`, whose `detail` is the text, without a client.
  */
 export class ChatWindowElement extends PartElement {
-  protected readonly component = ChatWindow
+  protected readonly component: Component = ChatWindow
 
   constructor() {
     super()
@@ -122,7 +122,7 @@ export class ChatWindowElement extends PartElement {
  * `detail` is the session.
  */
 export class SessionListElement extends PartElement {
-  protected readonly component = SessionList
+  protected readonly component: Component = SessionList
 
   constructor() {
     super()

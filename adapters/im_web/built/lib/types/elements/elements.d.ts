@@ -1,5 +1,5 @@
 /** `<im-chat-page>`, `<im-chat-window>` and `<im-session-list>`. */
-import type { App } from 'vue';
+import type { App, Component } from 'vue';
 import type { ChatClient } from '../components/chat/client';
 import type { Entry } from '../components/chat/timeline';
 import type { IMClientConfig, SessionVO, UserId } from '../types';
@@ -10,33 +10,7 @@ import { VueBase } from './VueBase';
  */
 export declare class ChatPageElement extends VueBase {
     static readonly observedAttributes: string[];
-    protected readonly component: import("vue").DefineComponent<{
-        client?: ChatClient;
-        wsUrl?: string;
-        token?: IMClientConfig["token"];
-        userId?: UserId;
-        lang?: string;
-        theme?: string;
-        config?: Partial<IMClientConfig>;
-        options?: import("../components").ChatOptions;
-        canLogOut?: boolean;
-    }, {}, {}, {}, {}, import("vue").ComponentOptionsMixin, import("vue").ComponentOptionsMixin, {
-        renew: (token: string) => any;
-        "log-out": () => any;
-    }, string, import("vue").PublicProps, Readonly<{
-        client?: ChatClient;
-        wsUrl?: string;
-        token?: IMClientConfig["token"];
-        userId?: UserId;
-        lang?: string;
-        theme?: string;
-        config?: Partial<IMClientConfig>;
-        options?: import("../components").ChatOptions;
-        canLogOut?: boolean;
-    }> & Readonly<{
-        onRenew?: ((token: string) => any) | undefined;
-        "onLog-out"?: (() => any) | undefined;
-    }>, {}, {}, {}, {}, string, import("vue").ComponentProvideOptions, false, {}, any>;
+    protected readonly component: Component;
     get client(): ChatClient | undefined;
     set client(client: ChatClient | undefined);
     /** A string, or a function that is asked for each new token. It never becomes an attribute. */
@@ -58,27 +32,7 @@ declare abstract class PartElement extends VueBase {
  * `send-message`, whose `detail` is the text, without a client.
  */
 export declare class ChatWindowElement extends PartElement {
-    protected readonly component: import("vue").DefineComponent<{
-        session?: SessionVO | null;
-        messages?: import("../components/chat/timeline").Timeline;
-        userId?: UserId | null;
-    }, {
-        focus: () => Promise<void>;
-    }, {}, {}, {}, import("vue").ComponentOptionsMixin, import("vue").ComponentOptionsMixin, {
-        "send-message": (content: string) => any;
-        back: () => any;
-    }, string, import("vue").PublicProps, Readonly<{
-        session?: SessionVO | null;
-        messages?: import("../components/chat/timeline").Timeline;
-        userId?: UserId | null;
-    }> & Readonly<{
-        "onSend-message"?: ((content: string) => any) | undefined;
-        onBack?: (() => any) | undefined;
-    }>, {
-        userId: UserId | null;
-        session: SessionVO | null;
-        messages: import("../components/chat/timeline").Timeline;
-    }, {}, {}, {}, string, import("vue").ComponentProvideOptions, false, {}, any>;
+    protected readonly component: Component;
     constructor();
     get session(): SessionVO | null | undefined;
     set session(session: SessionVO | null | undefined);
@@ -90,62 +44,7 @@ export declare class ChatWindowElement extends PartElement {
  * `detail` is the session.
  */
 export declare class SessionListElement extends PartElement {
-    protected readonly component: {
-        new (...args: any[]): import("vue").CreateComponentPublicInstanceWithMixins<Readonly<{
-            sessions?: readonly SessionVO[];
-            userId?: UserId | null;
-        }> & Readonly<{
-            "onSession-select"?: ((session: SessionVO) => any) | undefined;
-            onSelect?: ((user: UserId) => any) | undefined;
-        }>, {
-            focus: (user?: UserId) => void;
-        }, {}, {}, {}, import("vue").ComponentOptionsMixin, import("vue").ComponentOptionsMixin, {
-            "session-select": (session: SessionVO) => any;
-            select: (user: UserId) => any;
-        }, import("vue").PublicProps, {
-            userId: UserId | null;
-            sessions: readonly SessionVO[];
-        }, false, {}, {}, import("vue").GlobalComponents, import("vue").GlobalDirectives, string, {}, any, import("vue").ComponentProvideOptions, {
-            P: {};
-            B: {};
-            D: {};
-            C: {};
-            M: {};
-            Defaults: {};
-        }, Readonly<{
-            sessions?: readonly SessionVO[];
-            userId?: UserId | null;
-        }> & Readonly<{
-            "onSession-select"?: ((session: SessionVO) => any) | undefined;
-            onSelect?: ((user: UserId) => any) | undefined;
-        }>, {
-            focus: (user?: UserId) => void;
-        }, {}, {}, {}, {
-            userId: UserId | null;
-            sessions: readonly SessionVO[];
-        }>;
-        __isFragment?: never;
-        __isTeleport?: never;
-        __isSuspense?: never;
-    } & import("vue").ComponentOptionsBase<Readonly<{
-        sessions?: readonly SessionVO[];
-        userId?: UserId | null;
-    }> & Readonly<{
-        "onSession-select"?: ((session: SessionVO) => any) | undefined;
-        onSelect?: ((user: UserId) => any) | undefined;
-    }>, {
-        focus: (user?: UserId) => void;
-    }, {}, {}, {}, import("vue").ComponentOptionsMixin, import("vue").ComponentOptionsMixin, {
-        "session-select": (session: SessionVO) => any;
-        select: (user: UserId) => any;
-    }, string, {
-        userId: UserId | null;
-        sessions: readonly SessionVO[];
-    }, {}, string, {}, import("vue").GlobalComponents, import("vue").GlobalDirectives, string, import("vue").ComponentProvideOptions> & import("vue").VNodeProps & import("vue").AllowedComponentProps & import("vue").ComponentCustomProps & (new () => {
-        $slots: {
-            tools?: (props: {}) => any;
-        };
-    });
+    protected readonly component: Component;
     constructor();
     get sessions(): readonly SessionVO[] | undefined;
     set sessions(sessions: readonly SessionVO[] | undefined);
