@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
+from hypothesis.internal.conjecture import providers
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from im_proto.config import ClientConfig, ServerConfig
@@ -33,9 +35,20 @@ SABOTAGED = settings(
 SOUND = settings(SABOTAGED, max_examples=30, stateful_step_count=40)
 
 
+@contextmanager
+def alone() -> Iterator[None]:
+    """Without the constants of all modules that are imported by now, which Hypothesis mixes in:
+    they depend on what this process has run before."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(providers, "_get_local_constants", providers.Constants)
+        providers.CONSTANTS_CACHE.cache.clear()
+        yield
+    providers.CONSTANTS_CACHE.cache.clear()
+
+
 def fails(machine: type[RuleBasedStateMachine], words: str) -> None:
     """Run the machine: it must find what is wrong, and say it in these words."""
-    with pytest.raises(AssertionError, match=words):
+    with alone(), pytest.raises(AssertionError, match=words):
         run_state_machine_as_test(machine, settings=SABOTAGED)
 
 
@@ -84,5 +97,6 @@ def reached(machine: type[Any], examples: int) -> Counter[str]:
         def on_action(self, action: object) -> None:
             seen[type(action).__name__] += 1
 
-    run_state_machine_as_test(Counting, settings=settings(SABOTAGED, max_examples=examples))
+    with alone():
+        run_state_machine_as_test(Counting, settings=settings(SABOTAGED, max_examples=examples))
     return seen

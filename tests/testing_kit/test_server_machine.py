@@ -31,7 +31,7 @@ class TestAnyServer(ServerEngineMachine.TestCase):  # type: ignore[name-defined,
 
 def test_the_machine_gets_where_it_is_meant_to_get() -> None:
     """Guards the machine itself: without log-ins and messages it would prove nothing."""
-    seen = reached(ServerEngineMachine, 300)
+    seen = reached(ServerEngineMachine, 200)
     for name in ("AuthResponse", "ChatSendResponse", "StoreCommit", "StoreLogin"):
         assert seen[name] > 30, seen
     for name in ("ChatRedirectToUser", "StoreRead", "Kick", "PauseReading"):
