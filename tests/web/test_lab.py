@@ -40,6 +40,11 @@ def side(page: Page, name: str) -> Locator:
     return page.get_by_role("region", name=name, exact=True)
 
 
+def both_are(page: Page, status: str) -> None:
+    """Wait until both clients say so of themselves."""
+    expect(page.locator(f".status-{status}")).to_have_count(2)
+
+
 def tallied(page: Page, name: str) -> Locator:
     """A number of the tally."""
     tally = page.get_by_role("region", name="Tally")
@@ -56,15 +61,13 @@ def test_whatever_is_done_to_the_two_nothing_is_lost_and_nothing_comes_twice(
 ) -> None:
     page = new_context(viewport={"width": 1280, "height": 1000}).new_page()
     page.goto(lab)
-    for name in ("Alice", "Bob"):
-        expect(side(page, name)).to_contain_text("authenticated")
+    both_are(page, "authenticated")
     press(page, "100 messages each way")
     press(page, "kill")
     press(page, "100 messages each way")
-    expect(side(page, "Alice")).to_contain_text("reconnecting")
+    both_are(page, "reconnecting")
     press(page, "start")
-    for name in ("Alice", "Bob"):
-        expect(side(page, name)).to_contain_text("logged in")
+    both_are(page, "authenticated")
     press(side(page, "Alice"), "reset")
     press(side(page, "Bob"), "half")
     press(side(page, "Bob"), "expire")
