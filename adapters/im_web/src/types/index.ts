@@ -14,27 +14,7 @@ export type Id = number | string
 export type UserId = number | string
 
 /** The names that an application switches on. */
-export type IMErrorCode =
-  | 'CONNECTION_FAILED'
-  | 'CONNECTION_TIMEOUT'
-  | 'CONNECTION_LOST'
-  | 'RECONNECT_FAILED'
-  | 'AUTH_FAILED'
-  | 'AUTH_TIMEOUT'
-  | 'TOKEN_INVALID'
-  | 'MESSAGE_SEND_FAILED'
-  | 'MESSAGE_TIMEOUT'
-  | 'MESSAGE_FORMAT_ERROR'
-  | 'SESSION_CREATE_FAILED'
-  | 'SESSION_NOT_FOUND'
-  | 'NETWORK_ERROR'
-  | 'SERVER_ERROR'
-  | 'UNKNOWN_ERROR'
-  | 'QUEUE_FULL'
-  | 'MESSAGE_EXPIRED'
-  | 'MESSAGE_CANCELLED'
-  | 'IN_DOUBT'
-  | 'JOURNAL_FAILED'
+export type { IMErrorCode } from '../generated/types'
 
 /** A message that was not accepted; `sent` is the message that it is about. */
 export type MessageError = IMError & { readonly sent: SentMessage }

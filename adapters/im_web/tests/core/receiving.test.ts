@@ -8,7 +8,7 @@ import { NO_AUTH_DATA } from '../../src/core/wire/messages'
 import type { AuthData } from '../../src/core/wire/messages'
 import type { Event, MessageReceived } from '../../src/generated/types'
 import type { GivenConfig } from '../../src/core/config'
-import { Bench, Chance, WALKS, config } from './sending-kit'
+import { Bench, Chance, WALKS, config, walks } from './sending-kit'
 
 const ME = 1
 const DEVICE = 'phone'
@@ -493,20 +493,7 @@ describe('whatever happens, nothing is lost, and what comes twice says so', () =
   test.each([false, true])(
     'where the application writes itself: %s',
     (transactional) => {
-      const seen: Record<string, number> = {}
-      for (let seed = 0; seed < 40; seed++) {
-        const world = new World(seed, transactional)
-        try {
-          for (let n = 0; n < 250; n++) world.step()
-          world.finish()
-        } catch (error) {
-          ;(error as Error).message = `seed ${seed}: ${(error as Error).message}`
-          throw error
-        }
-        for (const [what, times] of Object.entries(world.seen)) {
-          seen[what] = (seen[what] ?? 0) + times
-        }
-      }
+      const seen = walks((seed) => new World(seed, transactional), 250)
       const wanted = [
         'crashes',
         'flagged',

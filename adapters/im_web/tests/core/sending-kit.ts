@@ -95,3 +95,27 @@ export class Bench {
     return true
   }
 }
+
+/** A world that walks at random, and counts what it has met. */
+interface Walk {
+  readonly seen: Readonly<Record<string, number>>
+  step(): void
+  finish(): void
+}
+
+/** Walk through forty of them; returns what they have met together. What fails names its seed. */
+export function walks(world: (seed: number) => Walk, steps: number): Record<string, number> {
+  const seen: Record<string, number> = {}
+  for (let seed = 0; seed < 40; seed++) {
+    const walk = world(seed)
+    try {
+      for (let n = 0; n < steps; n++) walk.step()
+      walk.finish()
+    } catch (error) {
+      ;(error as Error).message = `seed ${seed}: ${(error as Error).message}`
+      throw error
+    }
+    for (const [what, times] of Object.entries(walk.seen)) seen[what] = (seen[what] ?? 0) + times
+  }
+  return seen
+}

@@ -7,7 +7,7 @@ import { SERVER_LIMITS } from '../../src/core/wire/messages'
 import type { ChatSendToOne, ClientMessage } from '../../src/core/wire/messages'
 import type { Event, Send } from '../../src/generated/types'
 import type { GivenConfig } from '../../src/core/config'
-import { Bench, Chance, WALKS, config } from './sending-kit'
+import { Bench, Chance, WALKS, config, walks } from './sending-kit'
 
 const DEVICE = 'phone'
 
@@ -478,20 +478,7 @@ describe('whatever happens, what was queued has its end, in every later process'
   test.each([true, false])(
     'where the server knows the identity of a send: %s',
     (idempotent) => {
-      const seen: Record<string, number> = {}
-      for (let seed = 0; seed < 40; seed++) {
-        const world = new World(seed, idempotent)
-        try {
-          for (let n = 0; n < 300; n++) world.step()
-          world.finish()
-        } catch (error) {
-          ;(error as Error).message = `seed ${seed}: ${(error as Error).message}`
-          throw error
-        }
-        for (const [what, times] of Object.entries(world.seen)) {
-          seen[what] = (seen[what] ?? 0) + times
-        }
-      }
+      const seen = walks((seed) => new World(seed, idempotent), 300)
       const ends = [
         'MessageAccepted',
         'MESSAGE_SEND_FAILED',
