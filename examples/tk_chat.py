@@ -58,6 +58,7 @@ class ChatWindow:
         self._closed.set()
         self._show_what_waits()
         self.client.close()
+        self.root.after_cancel(self._next_look)
         self.root.destroy()
 
     # ---- in the thread of the window
@@ -84,7 +85,7 @@ class ChatWindow:
             self._show_what_waits()
         finally:
             if not self._closed.is_set():
-                self.root.after(30, self._poll)
+                self._next_look = self.root.after(30, self._poll)
 
     def _show_what_waits(self) -> None:
         while not self._to_show.empty():

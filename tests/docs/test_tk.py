@@ -1,7 +1,8 @@
 """The chat window of examples/, in a real window.
 
-Each scene has a process of its own: an object of Tk that the collector of another thread frees
-aborts the process ("Tcl_AsyncDelete: async handler deleted by the wrong thread").
+Each scene has a process of its own, and keeps its windows until that ends: an object of Tk that
+the collector of another thread frees aborts the process ("Tcl_AsyncDelete: async handler deleted
+by the wrong thread"), and the server here is such a thread.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ PATIENCE = 20.0
 ChatWindow: Any = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "tk_chat.py"))[
     "ChatWindow"
 ]
+WINDOWS: list[Any] = []
 
 
 @contextlib.contextmanager
@@ -68,9 +70,14 @@ def until(root: Any, done: Callable[[], bool]) -> None:
         root.update()
 
 
+def opened(url: str) -> Any:
+    WINDOWS.append(ChatWindow(tk.Tk(), config(url, 1, device_id="tk-chat"), "2"))
+    return WINDOWS[-1]
+
+
 def shows_what_comes_and_sends_what_is_typed(server_url: str) -> None:
-    root = tk.Tk()
-    window = ChatWindow(root, config(server_url, 1, device_id="tk-chat"), "2")
+    window = opened(server_url)
+    root = window.root
     with IMClient(config(server_url, 2)) as other, ThreadPoolExecutor(1) as pool:
         sent = other.send_message(1, "hello, window")
         until(root, lambda: "2: hello, window" in window.transcript.get("1.0", "end"))
@@ -89,14 +96,12 @@ def shows_what_comes_and_sends_what_is_typed(server_url: str) -> None:
 
 def does_not_acknowledge_what_it_did_not_show(server_url: str) -> None:
     with IMClient(config(server_url, 2)) as other:
-        root = tk.Tk()
-        window = ChatWindow(root, config(server_url, 1, device_id="tk-chat"), "2")
-        until(root, lambda: "AUTHENTICATED" in window.status.cget("text"))
+        window = opened(server_url)
+        until(window.root, lambda: "AUTHENTICATED" in window.status.cget("text"))
         other.send_message(1, "too late")  # accepted, and the window's loop does not run
         window.close()
-        root = tk.Tk()
-        window = ChatWindow(root, config(server_url, 1, device_id="tk-chat"), "2")
-        until(root, lambda: "2: too late" in window.transcript.get("1.0", "end"))
+        window = opened(server_url)
+        until(window.root, lambda: "2: too late" in window.transcript.get("1.0", "end"))
         window.close()
 
 
