@@ -13,7 +13,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, cast
+from typing import Final, TypeAlias, cast
 
 from wsproto.frame_protocol import Opcode
 
@@ -110,6 +110,9 @@ FrameEvent: TypeAlias = (
     | Violation
 )
 
+#: `Opcode.TEXT` is an object that knows its name.
+_TEXT: Final = 1
+
 
 def _utf8(text: str) -> bytes:
     try:
@@ -126,6 +129,11 @@ class Framing:
     is a `Violation` among the events; what the caller does wrong raises `LocalProtocolError` and
     changes nothing. Pings are not answered, closes not echoed, nothing is timed here.
     """
+
+    __slots__ = (
+        "_binary", "_bytes", "_close_sent", "_controls", "_deaf", "_fragments", "_frames",
+        "_limits", "_opening", "_rng", "_text",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -197,7 +205,7 @@ class Framing:
         if self._deaf:
             return False
         if self._frames is not None:
-            return self._frames.decoder.partial
+            return self._frames.partial
         return self._opening is not None and len(self._opening.heads.buffer) > 0
 
     @property
@@ -208,7 +216,7 @@ class Framing:
         """
         if not self.partial:
             return 0
-        return 1 if self._frames is None else self._frames.decoder.finished + 2
+        return 1 if self._frames is None else self._frames.finished + 2
 
     # -- handshake, what goes out --
 
@@ -304,7 +312,18 @@ class Framing:
     def _receive_frames(
         self, frames: Frames, data: bytes, now: float, events: list[FrameEvent]
     ) -> None:
-        for frame in frames.read(data):
+        at, end = 0, len(data)
+        while at < end and not self._deaf:
+            texts, at = frames.texts(data, at)
+            events += [TextFrame(text=text) for text in texts]
+            if at < end:
+                piece = frames.piece(data, at)
+                self._read(frames, piece, now, events)
+                at += len(piece)
+
+    def _read(self, frames: Frames, piece: bytes, now: float, events: list[FrameEvent]) -> None:
+        """What is no whole text frame."""
+        for frame in frames.read(piece):
             # wsproto's Frame has one field for three types; the opcode says which.
             payload: object = frame.payload
             if not frame.message_finished and not frame.opcode.iscontrol():
@@ -352,13 +371,17 @@ class Framing:
         also the one that is half here. For a server that has learnt whom it talks to."""
         if self._frames is None:
             raise self._misuse("allow()")
-        self._frames.decoder.allow(message_bytes)
+        self._frames.allow(message_bytes)
 
     # -- what goes out --
 
     def send_text(self, text: str) -> bytes:
         """A text message in one frame (RFC 6455 section 5.6)."""
-        return self._send(Opcode.TEXT, _utf8(text))
+        payload = _utf8(text)
+        frames = self._frames
+        if frames is None or self._deaf or self._close_sent:
+            raise self._misuse("sending TEXT")
+        return frames.frame(_TEXT, payload)
 
     def send_binary(self, payload: bytes) -> bytes:
         """A binary message in one frame (RFC 6455 section 5.6)."""

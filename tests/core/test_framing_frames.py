@@ -361,7 +361,7 @@ def test_whatever_wsproto_lets_through_ends_here(monkeypatch):
 
     server = open_server()
     monkeypatch.setattr(FrameDecoder, "process_buffer", burst)
-    (event,) = server.receive(frame(TEXT, b"x"), 0.0)
+    (event,) = server.receive(frame(PING, b"x"), 0.0)
     assert isinstance(event, Violation)
     assert event.code == 1002
 

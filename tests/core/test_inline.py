@@ -17,15 +17,16 @@ from im_proto.wire import Invocation
 def said(world: SimWorld, **config: Any) -> tuple[ClientNode, list[tuple[str, type]]]:
     """A client that logs in and writes to itself: what was said, in which form."""
     forms: list[tuple[str, type]] = []
-    join = Invocation.join
+    encode = Invocation.encode
 
-    def note(self: Invocation, envelopes: Any) -> str:
-        for envelope in map(json.loads, envelopes):
-            forms.append((envelope["type"], type(envelope["message"])))
-        return join(self, envelopes)
+    def note(self: Invocation, message: Any, **more: Any) -> str:
+        written = encode(self, message, **more)
+        envelope = json.loads(written)
+        forms.append((envelope["type"], type(envelope["message"])))
+        return written
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Invocation, "join", note)
+        patch.setattr(Invocation, "encode", note)
         client = world.client(1, **config)
         client.connect()
         assert world.run(5, lambda: bool(client.engine and client.engine.core.capabilities))

@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 from pydantic.alias_generators import to_snake
 
@@ -36,7 +38,7 @@ from im_proto.wire import (
     content_units,
 )
 from im_proto.wire.packing import pack
-from im_proto.wire.types import MAX_TEXT, WireModel
+from im_proto.wire.types import MAX_TEXT, WireModel, is_text
 
 MAX = 2**63 - 1
 SIDES = {model.kind: Invocation("client") for model in SERVER_MESSAGES}
@@ -266,6 +268,17 @@ def test_content_that_may_not_be_sent_is_refused_in_words_that_do_not_hold_it(
 @pytest.mark.parametrize("content", ["x" * 1000, "😀" * 500, " " * 5000 + "x", "\ue000", "\x01"])
 def test_content_up_to_the_limit_after_trimming_may_be_sent(content: str) -> None:
     check_content(content, 1000)
+
+
+_any_text = st.text(st.sampled_from("ab \u3000\u00e9\u4e2d\U0001f600\ud83d\ude00\udfff\ue000"))
+
+
+@given(_any_text)
+@settings(derandomize=True, database=None, deadline=None, max_examples=200)
+def test_units_and_surrogates_are_those_of_the_characters_one_by_one(text: str) -> None:
+    trimmed = text.strip(_WHITE)
+    assert content_units(text) == sum(2 if c > "\uffff" else 1 for c in trimmed)
+    assert is_text(text) is not any("\ud800" <= c <= "\udfff" for c in text)
 
 
 # ------------------------------------------------------------ frames

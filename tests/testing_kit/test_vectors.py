@@ -99,7 +99,7 @@ class Impatient(ClientCore):
 class Mute(ClientCore):
     """Keeps a word back."""
 
-    def step(self, event: inp.CoreInput, now: float) -> list[act.CoreAction]:
+    def step(self, event: inp.CoreInput | inp.TurnEnded, now: float) -> list[act.CoreAction]:
         return [one for one in super().step(event, now) if not isinstance(one, act.SendText)]
 
 

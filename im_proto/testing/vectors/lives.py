@@ -140,7 +140,7 @@ class RecordingCore(ClientCore):
             self.noted.whole = False
         super().__init__(config, now=now, wall=wall, rng=source, journal=journal)
 
-    def step(self, event: inp.CoreInput, now: float) -> list[act.CoreAction]:
+    def step(self, event: inp.CoreInput | inp.TurnEnded, now: float) -> list[act.CoreAction]:
         """As ClientCore, and notes it."""
         if not self.noted.whole or len(self.noted.steps) >= self.noted.most:
             return super().step(event, now)
