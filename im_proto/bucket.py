@@ -27,8 +27,11 @@ class Bucket:
 
     def take(self, now: float, amount: float = 1.0) -> float:
         """Take so much; returns what is left, below zero if it is overdrawn."""
-        self._level = self.level(now) - amount
-        self._at = max(now, self._at)
+        level = self._level  # as in `level`, without a call: it is asked for every message
+        if now > self._at:
+            level += (now - self._at) * self.rate
+            self._at = now
+        self._level = (level if level < self.burst else self.burst) - amount
         return self._level
 
     def level(self, now: float) -> float:

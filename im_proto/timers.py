@@ -32,18 +32,25 @@ class Timers(Generic[K]):
 
     def set(self, timer: K, deadline: float) -> None:
         """Set or move a deadline."""
-        self._deadlines[timer] = deadline
-        self._next = min(self._deadlines.values())
+        deadlines, first = self._deadlines, self._next
+        before = deadlines.get(timer)
+        deadlines[timer] = deadline
+        if first is None or deadline <= first:
+            self._next = deadline
+        elif before == first:
+            self._next = min(deadlines.values())
 
     def cancel(self, *timers: K) -> None:
         """Forget deadlines, set or not, and that they were too late to judge."""
         for timer in timers:
-            self._graced.discard(timer)
-            self._forget(timer)
+            if self._graced:
+                self._graced.discard(timer)
+            if timer in self._deadlines:  # most are not: the core cancels all the time
+                self._forget(timer)
 
     def _forget(self, timer: K) -> None:
         at = self._deadlines.pop(timer, None)
-        if at is not None and at == self._next:  # most were not set: the core cancels all the time
+        if at is not None and at == self._next:
             self._next = min(self._deadlines.values(), default=None)
 
     def get(self, timer: K) -> float | None:

@@ -1,4 +1,7 @@
-"""Everything that a client's engine may want done. An adapter carries a list out, in order."""
+"""Everything that a client's engine may want done. An adapter carries a list out, in order.
+
+Nobody changes one: those of each message are not frozen, as a frozen field takes 0.1 us to make.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,7 @@ class ResumeReading:
     transport: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class SendBytes:
     """Write these bytes, after those before them. Of ClientEngine only.
 
@@ -132,7 +135,7 @@ class WriteJournal:
     changes: tuple[Change, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class Notify:
     """Hand an event to the application."""
 
@@ -149,7 +152,7 @@ class StartLink:
     transport: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class SendText:
     """Send one text message. A token may be in it, so it shows in no repr."""
 

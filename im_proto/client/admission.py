@@ -6,7 +6,7 @@ import heapq
 import math
 from collections import OrderedDict
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from .. import validation
 from ..config import ClientConfig
@@ -37,6 +37,11 @@ class Admission:
         content_units: the most UTF-16 units of a message that the server takes.
         line: by ref, messages that wait for room. They have no msgId yet.
     """
+
+    __slots__ = (
+        "_config", "_drained_below", "_filling", "_filling_from", "_fx", "_keys", "_outbox",
+        "content_units", "line",
+    )  # fmt: skip
 
     def __init__(self, config: ClientConfig, fx: Effects, outbox: Outbox, keys: Keys) -> None:
         self._config = config
@@ -91,7 +96,17 @@ class Admission:
             _check_key(send.key)
         if send.ttl is not None:
             _check_ttl(send.ttl)
-        validation.content(send.content, self.content_units)
+        content = send.content
+        # Of plain ASCII that begins with no white space hardly anything is to be looked at: nothing
+        # is trimmed at its beginning, so it is not empty, and no longer than it is.
+        if (
+            type(content) is not str
+            or not content.isascii()
+            or content[:1] < "!"
+            or len(content) > self.content_units
+            or "\0" in content
+        ):
+            validation.content(content, self.content_units)
         return to_user
 
     def _known(self, send: Send, to_user: UserId, key: str) -> bool:
@@ -120,7 +135,10 @@ class Admission:
         Raises:
             IMError: QUEUE_FULL: it never can.
         """
-        most = self._config.max_queue_bytes
+        config, outbox = self._config, self._outbox
+        most = config.max_queue_bytes
+        if not self.line and outbox.bytes + message.size <= most and len(outbox) < config.max_queue:
+            return []
         if message.size > most:
             raise IMError(
                 IMErrorCode.QUEUE_FULL,
@@ -130,8 +148,6 @@ class Admission:
         if self.line:
             return None
         count, size = self._excess(message)
-        if count <= 0 and size <= 0:
-            return []
         dropped = []
         for candidate in self._may_be_dropped(message):
             if count <= 0 and size <= 0:
@@ -140,6 +156,17 @@ class Admission:
             count -= 1
             size -= candidate.size
         return dropped if count <= 0 and size <= 0 else None
+
+    def tight(self, send: Any) -> bool:
+        """May it be that the message of this Send does not get in as things are?"""
+        outbox, config = self._outbox, self._config
+        content: object = send.content  # not looked at yet
+        most = 4 * len(content) if isinstance(content, str) else 0
+        return (
+            len(outbox) >= config.max_queue
+            or outbox.bytes + most > config.max_queue_bytes
+            or len(self.line) > 0
+        )
 
     def full(self) -> IMError:
         """Why a message does not get in."""

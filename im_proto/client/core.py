@@ -41,14 +41,13 @@ from .effects import Counters
 from .explain import explain
 from .journal import JournalState, OutgoingRecord
 from .journaling import RETRY_AFTER
+from .receiving import Push
 from .timers import Timer
 from .welcome import Welcome
 
 #: What a server that grants `batch` may send us in one array.
 MAX_BATCH: Final = 1024
-# Of what comes in, by far the most. Tuples, as a union would be made anew for each message.
-_PUSHES: Final = (ChatRedirectToUser, ReceiptPush, ReadSync, Unknown)
-_ANSWERS: Final = (ChatSendResponse, ChatAnswer)
+_AUTHENTICATED: Final = ev.Status.AUTHENTICATED
 
 
 class ClientCore(Welcome):
@@ -64,7 +63,16 @@ class ClientCore(Welcome):
         rng: where delays and the device id are drawn from.
         journal: what an earlier process has kept, to go on from; from here on the engine wants what
             it does written (`WriteJournal`). None: nothing is kept.
+        turns: the adapter says when a turn of its loop is over (`TurnEnded`). What the application
+            wishes many times in a turn (Send, MessageTaken, MessageHandled, MarkRead) is then
+            noted at once, and what follows from it for the link and the journal is done once
+            for all of it: at the end of the turn, or before whatever else comes in.
+
+    Attributes:
+        unsettled: `TurnEnded` is wanted at the end of this turn. Never without `turns`.
     """
+
+    __slots__ = ("_told", "_turns", "unsettled")
 
     def __init__(
         self,
@@ -74,13 +82,16 @@ class ClientCore(Welcome):
         wall: float,
         rng: random.Random,
         journal: JournalState | None = None,
+        turns: bool = False,
     ) -> None:
         super().__init__(config, now=now, wall=wall, rng=rng, journal=journal)
+        self._turns = turns
+        self.unsettled = False
         self._told = self.state()
 
     # ------------------------------------------------------------ the door
 
-    def step(self, event: inp.CoreInput, now: float) -> list[act.CoreAction]:
+    def step(self, event: inp.CoreInput | inp.TurnEnded, now: float) -> list[act.CoreAction]:
         """Take one input; return what is to be done about it, in order.
 
         A clock that goes back is taken as standing still.
@@ -90,15 +101,28 @@ class ClientCore(Welcome):
             IMError: a Send that can't be taken (QUEUE_FULL, MESSAGE_FORMAT_ERROR); nothing has
                 changed.
         """
-        self.fx.now = max(now, self.fx.now)
-        handler = _HANDLERS.get(type(event))
+        fx = self.fx
+        if now > fx.now:
+            fx.now = now
+        kind = type(event)
+        handler = _HANDLERS.get(kind)
         if handler is None:
-            raise LocalProtocolError(f"{type(event).__name__} is not an input of a client")
+            raise LocalProtocolError(f"{kind.__name__} is not an input of a client")
+        if self._turns:
+            if kind in _WISHES:
+                if self.unsettled and kind is inp.Send and self.sending.admission.tight(event):
+                    self._settle()  # what is under way by now is not dropped for it
+                handler(self, event)
+                self.unsettled = True
+                return fx.take()
+            if self.unsettled and kind not in _NOT_BEFORE:
+                self._settle()
         transport = getattr(event, "transport", None)
         if transport is None or (transport == self.transport and self.connection != "disconnected"):
             handler(self, event)
         self._settle()
-        return self.fx.take()
+        self.unsettled = False
+        return fx.take()
 
     def next_deadline(self) -> float | None:
         """When to call `step(TimePassed())` at the latest; None: not before another input."""
@@ -184,6 +208,9 @@ class ClientCore(Welcome):
     def _on_http_failed(self, failed: inp.HttpFailed) -> None:
         self.sessions.failed(failed)
 
+    def _on_turn_ended(self, _: inp.TurnEnded) -> None:
+        """The end of the step does it."""
+
     # ------------------------------------------------------------ the journal
 
     def _on_journal_written(self, written: inp.JournalWritten) -> None:
@@ -209,8 +236,9 @@ class ClientCore(Welcome):
         if self.connection != "open":
             return
         self.liveness.life()
-        self._half = False
-        self.timers.cancel(Timer.PARTIAL)
+        if self._half:
+            self._half = False
+            self.timers.cancel(Timer.PARTIAL)
         try:
             messages = self.fx.dialect.decode(
                 received.text, batch=MAX_BATCH if "batch" in self.capabilities else 0
@@ -221,40 +249,53 @@ class ClientCore(Welcome):
         for message in messages:
             if self.connection != "open":
                 return
-            self._dispatch(message)
+            _SAID.get(type(message), ClientCore._said_of_life)(self, message)
 
-    def _dispatch(self, message: Incoming) -> None:
-        if isinstance(message, _PUSHES):
-            self._in_trouble(self.receiving.pushed(message))
-        elif isinstance(message, _ANSWERS):
-            accepted = self.fx.counters.accepted
-            trouble = self.sending.answered(message)
-            if self.fx.counters.accepted > accepted:  # and not of something that we never sent
-                self.login.message_accepted()
+    def _said_push(self, push: Push) -> None:
+        trouble = self.receiving.pushed(push)
+        if trouble is not None:
             self._in_trouble(trouble)
-            if isinstance(message, ChatSendResponse) and message.code == SESSION_CLOSED:
-                self.sessions.cache.send_refused(message.session_id)
-        elif isinstance(message, HeartbeatResponse):
-            self.fx.notify(ev.HeartbeatReceived(rtt=self.liveness.answered(self.fx.now)))
-        elif isinstance(message, AuthResponse):
-            self._on_auth_response(message)
-        elif isinstance(message, ChatError):
-            self._in_trouble(self.sending.refused(message))
-        elif isinstance(message, MessageStatusResponse):
-            self.sending.told_status(message)
-        elif isinstance(message, SyncResponse):
-            self.receiving.synced(message)
-        elif isinstance(message, SessionResponse):
-            self._in_trouble(self.sessions.responded(message))
-        elif isinstance(message, AuthExpiring):
-            self.refresh.expiring(message.expires_in)
-        elif isinstance(message, Kick):
-            self._kick, self._kicked_at = message, self.fx.now
-            self.login.excused()  # no strict server has this word
-        elif isinstance(message, Malformed):
-            self._violated(f"{message.kind or 'an envelope'}: {message.reason}")
-        else:
-            self.life.heard(message)
+
+    def _said_answer(self, answer: ChatSendResponse | ChatAnswer) -> None:
+        counters = self.fx.counters
+        accepted = counters.accepted
+        trouble = self.sending.answered(answer)
+        if counters.accepted > accepted:  # and not of something that we never sent
+            self.login.message_accepted()
+        elif type(answer) is ChatSendResponse and answer.code == SESSION_CLOSED:
+            self._in_trouble(trouble)
+            self.sessions.cache.send_refused(answer.session_id)
+            return
+        if trouble is not None:
+            self._in_trouble(trouble)
+
+    def _said_heartbeat(self, _: HeartbeatResponse) -> None:
+        self.fx.notify(ev.HeartbeatReceived(rtt=self.liveness.answered(self.fx.now)))
+
+    def _said_error(self, error: ChatError) -> None:
+        self._in_trouble(self.sending.refused(error))
+
+    def _said_status(self, response: MessageStatusResponse) -> None:
+        self.sending.told_status(response)
+
+    def _said_sync(self, response: SyncResponse) -> None:
+        self.receiving.synced(response)
+
+    def _said_session(self, response: SessionResponse) -> None:
+        self._in_trouble(self.sessions.responded(response))
+
+    def _said_expiring(self, expiring: AuthExpiring) -> None:
+        self.refresh.expiring(expiring.expires_in)
+
+    def _said_kick(self, kick: Kick) -> None:
+        self._kick, self._kicked_at = kick, self.fx.now
+        self.login.excused()  # no strict server has this word
+
+    def _said_nonsense(self, bad: Malformed) -> None:
+        self._violated(f"{bad.kind or 'an envelope'}: {bad.reason}")
+
+    def _said_of_life(self, message: Incoming) -> None:
+        self.life.heard(message)
 
     def _on_control(self, _: inp.ControlReceived) -> None:
         self.liveness.life()
@@ -275,24 +316,35 @@ class ClientCore(Welcome):
     # ------------------------------------------------------------ the end of a step
 
     def _settle(self) -> None:
-        """Hand over and acknowledge what may go, and tell of a changed state."""
-        token_wanted = self.sessions.pump(link_wanted=self.link_wanted)
-        self.receiving.settle()
-        self.sending.pump()
+        """Hand over and acknowledge what may go, and tell of a changed state.
+
+        Most steps leave little of it to do: each part is asked only if it has something.
+        """
+        sending, receiving, refresh = self.sending, self.receiving, self.refresh
+        token_wanted = False
+        if self.sessions.calls:
+            token_wanted = self.sessions.pump(link_wanted=self.link_wanted)
+        if receiving.untold:
+            receiving.settle()
+        sending.pump()
         if self.login.state == "authenticated":
-            self.life.pump(blocked=self.sending.blocked)
-            if not self.sending.blocked:  # the last ack says it all, when the peer reads again
-                self.receiving.acknowledge()
+            if not sending.blocked:  # the last ack says it all, when the peer reads again
+                self.life.pump()
+                receiving.acknowledge()
             self._pace_reading()
-            self._flush()
-            self._offer_token()
+            if self.fx.envelopes:
+                self._flush()
+            if refresh.offering:
+                self._offer_token()
         else:
-            self.receiving.look_behind()
-        if token_wanted or self.refresh.wanted:
+            receiving.look_behind()
+        if token_wanted or refresh.wanted:
             self._fetch_token()
-        self.journaling.pump()
+        if self.journaling.on:
+            self.journaling.pump()
         told = self._told
-        if (self._status(), self.reason) != (told.status, told.reason):
+        status = self._status()
+        if status is not told.status or self.reason != told.reason:
             self._told = self.state()
             self.fx.notify(ev.StateChanged(previous=told, current=self._told))
 
@@ -320,10 +372,10 @@ class ClientCore(Welcome):
                 self.timers.set(Timer.PARTIAL, self.fx.now + self.config.timeouts.partial)
 
     def _status(self) -> ev.Status:
+        if self.reconnect == "established":
+            return _AUTHENTICATED
         if self.reconnect in ("idle", "exhausted", "halted"):
             return ev.Status.DISCONNECTED
-        if self.reconnect == "established":
-            return ev.Status.AUTHENTICATED
         if self.reconnect == "attempting" and self.connection == "open":
             return ev.Status.CONNECTED
         if self._was_authenticated or self.backoff.retries:
@@ -331,6 +383,29 @@ class ClientCore(Welcome):
         return ev.Status.CONNECTING
 
 
+#: What comes in, by its class; all else is of `life`.
+_SAID: Final[dict[type, Any]] = {
+    ChatRedirectToUser: ClientCore._said_push,
+    ReceiptPush: ClientCore._said_push,
+    ReadSync: ClientCore._said_push,
+    Unknown: ClientCore._said_push,
+    ChatSendResponse: ClientCore._said_answer,
+    ChatAnswer: ClientCore._said_answer,
+    HeartbeatResponse: ClientCore._said_heartbeat,
+    AuthResponse: ClientCore._on_auth_response,
+    ChatError: ClientCore._said_error,
+    MessageStatusResponse: ClientCore._said_status,
+    SyncResponse: ClientCore._said_sync,
+    SessionResponse: ClientCore._said_session,
+    AuthExpiring: ClientCore._said_expiring,
+    Kick: ClientCore._said_kick,
+    Malformed: ClientCore._said_nonsense,
+}
+#: What an application wishes many times in a turn, and what needs nothing done at once.
+_WISHES: Final = frozenset({inp.Send, inp.MessageTaken, inp.MessageHandled, inp.MarkRead})
+#: What else comes in finds the wishes carried out, but for the end of the turn, which does that
+#: itself, and for a transport that takes no more bytes.
+_NOT_BEFORE: Final = frozenset({inp.TurnEnded, inp.TransportLost})
 _HANDLERS: Final[dict[type, Any]] = {
     inp.Connect: ClientCore._on_connect,
     inp.Disconnect: ClientCore._on_disconnect,
@@ -356,6 +431,7 @@ _HANDLERS: Final[dict[type, Any]] = {
     inp.NetworkChanged: ClientCore._on_network_changed,
     inp.WallClock: ClientCore._on_wall_clock,
     inp.TimePassed: ClientCore._on_time,
+    inp.TurnEnded: ClientCore._on_turn_ended,
     inp.LinkOpened: ClientCore._on_link_opened,
     inp.LinkRefused: ClientCore._on_link_refused,
     inp.TextReceived: ClientCore._on_text,

@@ -20,6 +20,8 @@ from .timers import OF_THE_LINK, Timer
 class Deadlines(Lifecycle):
     """A lifecycle that knows what each deadline means."""
 
+    __slots__ = ()
+
     def _on_time(self, passed: inp.TimePassed) -> None:
         self._look_at_clocks(passed.wall)
         transport = self.transport

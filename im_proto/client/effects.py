@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from ..wire import Dialect, Message
 from ..wire.packing import pack
 from . import actions as act
 from .events import Event
+
+_Notify: Final = act.Notify
 
 
 class Trouble(StrEnum):
@@ -69,18 +72,21 @@ class Effects:
 
     def notify(self, event: Event) -> None:
         """Append an event for the application."""
-        self.actions.append(act.Notify(event=event))
+        self.actions.append(_Notify(event=event))
 
     def say(self, message: Message) -> None:
         """Write a message; it goes out with the next `flush`."""
-        envelope = self.dialect.encode(message, wall_ms=self.wall_us // 1000, inline=self.inline)
-        self.envelopes.append(envelope)
+        wall_ms = int((self.now + self.wall_offset) * 1_000_000) // 1000
+        self.envelopes.append(self.dialect.encode(message, wall_ms=wall_ms, inline=self.inline))
 
     def flush(self, transport: int, *, batch: int, frame_bytes: int) -> None:
         """Put what was said into as few frames as the peer allows, in order."""
         if not self.envelopes:
             return
         envelopes, self.envelopes = self.envelopes, []
+        if len(envelopes) == 1:
+            self.actions.append(act.SendText(transport=transport, text=envelopes[0]))
+            return
         for frame in pack(envelopes, batch=batch, frame_bytes=frame_bytes):
             self.do(act.SendText(transport=transport, text=self.dialect.join(frame)))
 

@@ -44,6 +44,11 @@ KICK_LASTS: Final = 60.0
 UNSUSPICIOUS: Final = frozenset({1012, 1013, 4001, 4003, 4004, 4008, 4009})
 
 
+_FRAME_BYTES: Final = ServerLimits().frame_bytes
+#: One for all clients: it holds nothing of any of them.
+_DIALECTS: Final = {name: kind() for name, kind in DIALECTS.items()}
+
+
 class Ending:
     """What is known of the link, and every way out of it.
 
@@ -54,6 +59,14 @@ class Ending:
         rng: where delays and the device id are drawn from.
         journal: what an earlier process has kept; None: nothing is kept.
     """
+
+    __slots__ = (
+        "_asked_at", "_batch", "_frame_bytes", "_half", "_hurried_at", "_kick", "_kicked_at",
+        "_told_connected", "_was_authenticated", "backoff", "capabilities", "config", "connection",
+        "device_id", "fx", "guarantee", "journaling", "last_error", "life", "liveness", "login",
+        "paused", "reason", "receiving", "reconnect", "refresh", "rng", "sending", "sessions",
+        "timers", "transport",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -76,7 +89,7 @@ class Ending:
         self.timers = client_timers()
         self.backoff = Backoff(config.reconnect)
         self.liveness = Liveness(config.heartbeat, self.timers)
-        dialect = DIALECTS[config.dialect]()
+        dialect = _DIALECTS[config.dialect]
         extensions = config.extensions and dialect.extensions
         self.login = Login(config, self.device_id, extensions=extensions)
         self.fx = Effects(dialect, now, wall - now)
@@ -101,7 +114,8 @@ class Ending:
         self.guarantee: ev.Guarantee | None = None
         self.reason = "connect() was not called yet"
         self.last_error: IMError | None = None
-        self._limits = ServerLimits()
+        #: what the server takes in one frame: envelopes, and bytes
+        self._batch, self._frame_bytes = 1, _FRAME_BYTES
         self._kick: Kick | None = None
         self._was_authenticated = False
         self._told_connected = False
@@ -343,8 +357,7 @@ class Ending:
             self.fx.notify(ev.Disconnected(error=error))
 
     def _flush(self) -> None:
-        batch = self._limits.batch if "batch" in self.capabilities else 1
-        self.fx.flush(self.transport, batch=batch, frame_bytes=self._limits.frame_bytes)
+        self.fx.flush(self.transport, batch=self._batch, frame_bytes=self._frame_bytes)
 
     def _connection_to(self, event: str) -> None:
         self.connection = CONNECTION.next(self.connection, event)

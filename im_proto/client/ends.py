@@ -39,6 +39,12 @@ class Ends:
         journal: what an earlier process has kept; None: nothing is kept.
     """
 
+    __slots__ = (
+        "_config", "_fx", "_last_ref", "_left", "_most", "_online", "_poison", "_probed",
+        "_strange", "_timers", "_watched", "_window", "admission", "blocked", "expiry",
+        "idempotent", "keys", "outbox", "recording", "status",
+    )  # fmt: skip
+
     def __init__(
         self,
         config: ClientConfig,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from typing import Final, get_args
+from typing import Final, cast, get_args
 
 from ..config import ClientConfig
 from ..errors import LocalProtocolError
@@ -33,6 +32,10 @@ from .journal import JournalState, OutgoingRecord
 
 _OfTheTunnel = inp.TransportOpened | inp.TlsStarted | inp.BytesReceived | inp.TransportLost
 _OF_THE_TUNNEL: Final = get_args(_OfTheTunnel)
+#: What the framing has a part in. A list without them, as of most steps, is the adapter's as it is.
+_OF_THE_FRAMING: Final = frozenset(
+    {act.SendText, act.StartLink, act.OpenTransport, act.SendClose, act.AbortTransport}
+)
 
 
 class ClientEngine:
@@ -49,6 +52,7 @@ class ClientEngine:
             `random.SystemRandom()`), delays and the device id.
         journal: what an earlier process has kept, to go on from; from here on the engine wants what
             it does written (`WriteJournal`). None: nothing is kept.
+        turns: the adapter says when a turn of its loop is over (`TurnEnded`); see `ClientCore`.
     """
 
     def __init__(
@@ -59,8 +63,9 @@ class ClientEngine:
         wall: float,
         rng: random.Random,
         journal: JournalState | None = None,
+        turns: bool = False,
     ) -> None:
-        self.core = ClientCore(config, now=now, wall=wall, rng=rng, journal=journal)
+        self.core = ClientCore(config, now=now, wall=wall, rng=rng, journal=journal, turns=turns)
         self._rng = rng
         self._framing: Framing | None = None
         #: what is half here; see Framing.pending
@@ -70,7 +75,7 @@ class ClientEngine:
         #: the way through the proxy, until the transport is the server's
         self._tunnel: Tunnel | None = None
 
-    def step(self, event: inp.Input, now: float) -> list[act.Action]:
+    def step(self, event: inp.Input | inp.TurnEnded, now: float) -> list[act.Action]:
         """Take one input; return what is to be done about it, in order.
 
         Raises:
@@ -84,13 +89,18 @@ class ClientEngine:
             return self._receive(event, now)
         if isinstance(event, inp.TlsStarted):
             return []  # of a tunnel that is gone
-        if isinstance(event, inp.WriteReady):
+        if type(event) is inp.WriteReady:
             return self._late_pong(event) + self._carry_out(self.core.step(event, now))
         return self._carry_out(self.core.step(event, now))
 
     def next_deadline(self) -> float | None:
         """When to call `step(TimePassed())` at the latest; None: not before another input."""
         return self.core.next_deadline()
+
+    @property
+    def unsettled(self) -> bool:
+        """Is `TurnEnded` wanted at the end of this turn? Never without `turns`."""
+        return self.core.unsettled
 
     @property
     def user_id(self) -> UserId:
@@ -190,8 +200,9 @@ class ClientEngine:
             actions += self._on_frame(frame, received.transport, now)
             if self._framing is not framing:
                 return actions
-        if framing.open and framing.pending != self._pending:
-            was, self._pending = self._pending, framing.pending
+        pending = framing.pending
+        if pending != self._pending and framing.open:
+            was, self._pending = self._pending, pending
             if was:
                 actions += self._partial(received.transport, False, now)
             if self._pending:
@@ -204,7 +215,7 @@ class ClientEngine:
 
     def _on_frame(self, frame: FrameEvent, transport: int, now: float) -> list[act.Action]:
         event: inp.CoreInput
-        if isinstance(frame, TextFrame):
+        if type(frame) is TextFrame:
             event = inp.TextReceived(transport=transport, text=frame.text)
         elif isinstance(frame, PingFrame | PongFrame):
             reply = self._pong(frame, transport) if isinstance(frame, PingFrame) else []
@@ -245,11 +256,16 @@ class ClientEngine:
             return []
         return [act.SendBytes(transport=ready.transport, data=self._framing.send_pong(owed))]
 
-    def _carry_out(self, actions: Sequence[act.CoreAction]) -> list[act.Action]:
+    def _carry_out(self, actions: list[act.CoreAction]) -> list[act.Action]:
         """Turn what is meant for the framing into bytes."""
+        for action in actions:
+            if type(action) in _OF_THE_FRAMING:
+                break
+        else:
+            return cast("list[act.Action]", actions)
         done: list[act.Action] = []
         for action in actions:
-            if isinstance(action, act.Notify):  # as most are
+            if type(action) is act.Notify:  # as most are
                 done.append(action)
             elif isinstance(action, act.SendText):
                 # not if the same read held the peer's close, or what ends the link

@@ -16,10 +16,17 @@ class Expiry:
     """The times to live of messages. What no longer expires stays in the heap until its time, or
     until the heap is cleaned."""
 
+    __slots__ = ("_clean_at", "_heap", "_timers")
+
     def __init__(self, timers: Timers[Timer]) -> None:
         self._timers = timers
         self._heap: list[tuple[float, int]] = []
         self._clean_at = CLEAN_FROM
+
+    @property
+    def idle(self) -> bool:
+        """Is there nothing to do at the end of a step? The timer is set for what is here."""
+        return not self._heap
 
     def add(self, at: float, ref: int) -> None:
         """A message expires then."""
@@ -43,8 +50,6 @@ class Expiry:
     def watch(self, expires: Callable[[int], bool]) -> None:
         """Set the timer to the first that still `expires`."""
         heap = self._heap
-        if not heap and self._timers.get(Timer.EXPIRY) is None:
-            return
         if len(heap) >= self._clean_at:
             heap = self._heap = [entry for entry in heap if expires(entry[1])]
             heapq.heapify(heap)

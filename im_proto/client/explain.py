@@ -93,7 +93,7 @@ def _what_it_waits_for(core: ClientCore, message: Outgoing, now: float) -> Itera
         elif message.unsure:
             lost = ": the link it went out on was lost"
         yield f"to be sent again{lost} ({_times(message.sends)})"
-    if not sending.recording.may_go(message):
+    if (message.ticket or 0) > sending.recording.written:
         at = core.journaling.retry_at
         yield "for the journal" + (
             f", which can't be written and is tried again in {max(0.0, at - now):.1f} s"

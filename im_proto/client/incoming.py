@@ -23,6 +23,8 @@ from .journal import Cursor, Handled, JournalState, Offered, PairKnown
 from .journaling import Journaling
 
 Pair = tuple[UserId, int]
+#: A `Cursor` of the present epoch: the number, and who wrote what stands there, and its msgId.
+Place = tuple[int, UserId | None, int | None]
 
 
 class Seen(StrEnum):
@@ -75,6 +77,12 @@ class Inbox:
         seen_before: up to this seq an earlier process may have shown everything.
     """
 
+    __slots__ = (
+        "_cursors", "_deliveries", "_early", "_journaling", "_known", "_known_limit",
+        "_offer_ticket", "_offered", "_safe", "_unhandled", "acked", "epoch", "handled", "pushed",
+        "received", "seen_before", "waiting",
+    )  # fmt: skip
+
     def __init__(
         self, known_pairs: int, journaling: Journaling, kept: JournalState | None = None
     ) -> None:
@@ -86,8 +94,8 @@ class Inbox:
         #: beyond the cursor, handled in an earlier life
         self._early: set[int] = set()
         #: where the handled ones end, as far as it is on disk; and what is on its way there
-        self._safe: Cursor | None = None
-        self._cursors: deque[tuple[int, Cursor]] = deque()
+        self._safe: Place | None = None
+        self._cursors: deque[tuple[int, Place]] | None = None
         #: what Offered was last noted for, and its ticket
         self._offered = 0
         self._offer_ticket = 0
@@ -106,7 +114,7 @@ class Inbox:
         self._known = OrderedDict(newest)
         cursor = kept.cursor
         if cursor is not None:
-            self._safe = cursor
+            self._safe = (cursor.seq, cursor.from_user, cursor.msg_id)
             self.epoch = cursor.epoch
             self.received = self.handled = cursor.seq
             self.seen_before = self._offered = kept.offered
@@ -116,12 +124,11 @@ class Inbox:
 
     def resume(self) -> ResumeFrom | None:
         """Where the server should go on: behind what was handled, as far as that is on disk."""
-        cursor = self._on_disk()
-        if cursor is None:
+        place = self._on_disk()
+        if place is None or self.epoch is None:
             return None
-        return ResumeFrom(
-            epoch=cursor.epoch, seq=cursor.seq, from_user=cursor.from_user, msg_id=cursor.msg_id
-        )
+        seq, from_user, msg_id = place
+        return ResumeFrom(epoch=self.epoch, seq=seq, from_user=from_user, msg_id=msg_id)
 
     def logged_in(self, epoch: str, base: int | None) -> None:
         """The first log-in, or one that resumed: numbers go on where they were."""
@@ -144,16 +151,16 @@ class Inbox:
         self._forget_numbers()
         self.received = seq
         self.handled = self.pushed = self.acked = seq or 0
-        self._cursors.clear()
+        self._cursors = None
         self._safe = None
         self._early.clear()
         self._offered = 0
         if seq is None:
             return
-        self._safe = Cursor(epoch=epoch, seq=seq)
+        self._safe = (seq, None, None)
         if again:  # only another epoch makes a journal forget what it knows of numbers
             self._journaling.note(Cursor(epoch="", seq=0))
-        self._journaling.note(self._safe)
+        self._journaling.note(Cursor(epoch=epoch, seq=seq))
         self._offer(shown)
 
     def _forget_numbers(self) -> None:
@@ -193,11 +200,12 @@ class Inbox:
             self.received = seq
             self.pushed = max(self.pushed, seq)
         pair, content = message or (None, "")
-        if seq in self._early:
+        if self._early and seq in self._early:
             self._early.discard(seq)
             self._pass_over(seq, pair)
             return Seen.REPEAT
-        if pair is not None and self._known.get(pair) == digest_of(content):
+        known = None if pair is None else self._known.get(pair)
+        if known is not None and known == digest_of(content):
             if seq is not None:
                 # it was handled, or is being handled, under its number of before a reset
                 self._offer(seq)
@@ -223,17 +231,18 @@ class Inbox:
         message: MessageReceived | None,
         *,
         numbered: bool,
-    ) -> None:
+    ) -> Unhandled:
         """Note a new push: a message for the application, or (None) what is handled when shown."""
         seq = seq if numbered and self.epoch is not None else None
-        self._unhandled[delivery] = Unhandled(seq, pair, message)
+        entry = self._unhandled[delivery] = Unhandled(seq, pair, message)
         if message is None:
-            return
+            return entry
         self.waiting += 1
         if pair is not None and self._known_limit:
             self._known[pair] = digest_of(message.content)
             if len(self._known) > self._known_limit:
                 self._known.popitem(last=False)
+        return entry
 
     # ------------------------------------------------------------ what the application does
 
@@ -303,8 +312,8 @@ class Inbox:
 
     def to_acknowledge(self) -> int:
         """How far the server may be told: handled, on disk, and pushed over this link."""
-        cursor = self._on_disk()
-        return min(cursor.seq if cursor is not None else 0, self.pushed)
+        place = self._on_disk()
+        return 0 if place is None else min(place[0], self.pushed)
 
     def offer(self) -> int:
         """Have it noted that the application may see all that came in; the ticket of that."""
@@ -316,42 +325,52 @@ class Inbox:
             self._offered = seq
             self._offer_ticket = self._journaling.note(Offered(seq=seq))
 
-    def _on_disk(self) -> Cursor | None:
-        while self._cursors and self._cursors[0][0] <= self._journaling.written:
-            self._safe = self._cursors.popleft()[1]
+    def _on_disk(self) -> Place | None:
+        cursors = self._cursors
+        while cursors and cursors[0][0] <= self._journaling.written:
+            self._safe = cursors.popleft()[1]
         return self._safe
 
     def _settle(self, delivery: int, entry: Unhandled) -> MessageReceived | None:
         """A delivery is handled, or dropped; returns its message."""
+        journaling = self._journaling
         message, entry.message = entry.message, None
         entry.done = True
         if message is not None:
             self.waiting -= 1
-            known = pair_known(message)
-            if known is not None and self._known_limit:
-                self._journaling.note(known)
+            if journaling.on and self._known_limit:
+                known = pair_known(message)
+                if known is not None:
+                    journaling.note(known)
         if entry.seq is None:  # no cursor waits for it
             del self._unhandled[delivery]
         self._advance()
-        if entry.seq is not None and entry.seq > self.handled:
-            self._journaling.note(Handled(seq=entry.seq))
+        if journaling.on and entry.seq is not None and entry.seq > self.handled:
+            journaling.note(Handled(seq=entry.seq))
         return message
 
     def _advance(self) -> None:
+        unhandled = self._unhandled
         last: Unhandled | None = None
-        while self._unhandled:
-            entry = next(iter(self._unhandled.values()))
+        while unhandled:
+            entry = next(iter(unhandled.values()))
             if not entry.done:
                 break
-            self._unhandled.popitem(last=False)
+            unhandled.popitem(last=False)
             last = entry
         if last is None:
             return
-        assert last.seq is not None and self.epoch is not None
-        self.handled = last.seq
+        seq = last.seq
+        assert seq is not None and self.epoch is not None
+        self.handled = seq
         user, msg_id = last.pair or (None, None)
-        cursor = Cursor(epoch=self.epoch, seq=last.seq, from_user=user, msg_id=msg_id)
-        self._cursors.append((self._journaling.note(cursor), cursor))
+        if not self._journaling.on:
+            self._safe = (seq, user, msg_id)
+            return
+        cursor = Cursor(epoch=self.epoch, seq=seq, from_user=user, msg_id=msg_id)
+        if self._cursors is None:
+            self._cursors = deque()
+        self._cursors.append((self._journaling.note(cursor), (seq, user, msg_id)))
         self._on_disk()
 
     def _pass_over(self, seq: int, pair: Pair | None) -> None:

@@ -29,6 +29,11 @@ class Journaling:
         written: the highest ticket that is on disk.
     """
 
+    __slots__ = (
+        "_fx", "_known_pairs", "_last", "_pending", "_request", "_writing", "on", "retry_at",
+        "written",
+    )  # fmt: skip
+
     def __init__(self, fx: Effects, *, on: bool, known_pairs: int) -> None:
         self._fx = fx
         self._known_pairs = known_pairs

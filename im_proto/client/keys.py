@@ -14,6 +14,8 @@ class Keys:
         kept: seconds for which a key is remembered after the end of its message.
     """
 
+    __slots__ = ("_ended", "_kept_ms", "_refs")
+
     def __init__(self, kept: float) -> None:
         self._kept_ms = kept * 1000
         self._refs: dict[str, int] = {}

@@ -64,6 +64,8 @@ class Rest:
 class Life:
     """Read marks, typing and presence of a client."""
 
+    __slots__ = ("_fx", "_marks", "_online", "_resting", "_timers", "_typing", "_unsaid")
+
     def __init__(self, fx: Effects, timers: Timers[Timer]) -> None:
         self._fx = fx
         self._timers = timers
@@ -71,12 +73,14 @@ class Life:
         self._typing = False
         #: by who wrote
         self._marks: OrderedDict[UserId, Mark] = OrderedDict()
+        #: one of them may be to be said
+        self._unsaid = False
         #: by conversation, the earliest first
         self._resting: dict[UserId, Rest] = {}
 
     def online(self, *, typing: bool) -> None:
         """Logged in; `typing`: the server granted it."""
-        self._online = True
+        self._online = self._unsaid = True
         self._typing = typing
 
     def offline(self) -> None:
@@ -107,6 +111,7 @@ class Life:
             return
         self._marks.pop(user, None)
         self._marks[user] = Mark(msg_id)
+        self._unsaid = True
         if len(self._marks) > MOST_MARKS:
             user, mark = self._marks.popitem(last=False)
             full = IMError(
@@ -114,10 +119,11 @@ class Life:
             )
             self._fx.notify(ev.ReadRefused(from_user=user, msg_id=mark.msg_id, error=full))
 
-    def pump(self, *, blocked: bool) -> None:
-        """Say what was not said on this link; `blocked`: the transport takes no more for now."""
-        if not self._online or blocked:
+    def pump(self) -> None:
+        """Say what was not said on this link."""
+        if not self._unsaid or not self._online:
             return
+        self._unsaid = False
         for user, mark in self._marks.items():
             if not mark.said:
                 mark.said = True

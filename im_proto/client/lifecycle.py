@@ -29,6 +29,8 @@ HURRY_PACE: Final = 1.0
 class Lifecycle(Ending):
     """From the wish for a connection to an upgraded link."""
 
+    __slots__ = ()
+
     # ------------------------------------------------------------ the application's wishes
 
     def _on_connect(self, _: inp.Connect) -> None:
@@ -95,6 +97,7 @@ class Lifecycle(Ending):
         self._kick = None
         self.sending.blocked = self._half = False
         self.capabilities = frozenset()  # nothing is granted on this link yet
+        self._batch = 1
         self.fx.inline = False
         self._connection_to("open_requested")
         self.timers.set(Timer.CONNECT, self.fx.now + self.config.timeouts.connect)

@@ -36,6 +36,11 @@ class Beat(StrEnum):
 class Liveness:
     """Probes at a steady pace. Any complete frame is life; a byte is not."""
 
+    __slots__ = (
+        "_config", "_probed_at", "_probes_out", "_rtt", "_timers", "deaf", "in_doubt", "interval",
+        "max_missed", "missed", "state", "timeout",
+    )  # fmt: skip
+
     def __init__(self, config: HeartbeatConfig, timers: Timers[Timer]) -> None:
         self._config = config
         self._timers = timers

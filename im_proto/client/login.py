@@ -59,6 +59,12 @@ class Login:
         extensions: section 2 may be asked for, until a server turns out to be strict.
     """
 
+    __slots__ = (
+        "_config", "_device_id", "_doubted", "_excused", "_fresh", "_never_asks", "_replacing",
+        "_takes_extensions", "_trying_newer", "_trying_plain", "_unanswered", "_unproven", "asking",
+        "fetches", "plain", "request", "state", "token", "used",
+    )  # fmt: skip
+
     def __init__(self, config: ClientConfig, device_id: str, *, extensions: bool) -> None:
         self._config = config
         self._device_id = device_id

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ..machines import DELIVERY
 from ..wire import UserId
 from .journal import OutgoingRecord
 from .turns import Priority
+
+_next: Final = DELIVERY.next
 
 
 class Outgoing:
@@ -97,7 +101,7 @@ class Outgoing:
         Raises:
             LocalProtocolError: the machine doesn't allow it.
         """
-        self.state = DELIVERY.next(self.state, event)
+        self.state = _next(self.state, event)
 
     @property
     def ended(self) -> bool:

@@ -6,7 +6,7 @@ ways: accepted, rejected, cancelled, expired, or in doubt.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 
 from ..wire import UserId
@@ -18,9 +18,10 @@ class _Conversation:
     __slots__ = ("counts", "in_flight", "listed", "waiting")
 
     def __init__(self) -> None:
-        self.waiting: deque[Outgoing] = deque()
+        #: by ref, in order: any of them may be withdrawn
+        self.waiting: OrderedDict[int, Outgoing] = OrderedDict()
         #: of those that wait, by priority
-        self.counts = dict.fromkeys(PRIORITIES, 0)
+        self.counts: dict[Priority, int] = {}
         self.in_flight = 0
         #: with this priority it stands among the conversations that may send
         self.listed: Priority | None = None
@@ -29,42 +30,65 @@ class _Conversation:
     def priority(self) -> Priority:
         """The highest of what waits: a message can't go before those ahead of it, so they all
         hurry."""
-        return next((name for name in PRIORITIES if self.counts[name]), "low")
+        counts = self.counts
+        for name in PRIORITIES:
+            if counts.get(name):
+                return name
+        return "low"
 
-    def put(self, place: int, message: Outgoing) -> None:
-        self.waiting.insert(place, message)
-        self.counts[message.priority] += 1
+    def add(self, message: Outgoing) -> None:
+        self.waiting[message.ref] = message
+        self.counts[message.priority] = self.counts.get(message.priority, 0) + 1
+
+    def put_back(self, message: Outgoing) -> None:
+        """Where it was among the others: at the front, or nearly so."""
+        before = []
+        for other in self.waiting.values():
+            if other.place > message.place:
+                break
+            before.append(other.ref)
+        self.add(message)
+        for ref in (message.ref, *reversed(before)):
+            self.waiting.move_to_end(ref, last=False)
 
     def take(self) -> Outgoing:
-        message = self.waiting.popleft()
+        _, message = self.waiting.popitem(last=False)
         self.counts[message.priority] -= 1
         return message
 
     def remove(self, message: Outgoing) -> None:
-        self.waiting.remove(message)
+        del self.waiting[message.ref]
         self.counts[message.priority] -= 1
 
 
 class Outbox:
     """All messages without an end, in conversations that take turns."""
 
+    __slots__ = (
+        "_by_ref", "_conversations", "_held", "_in_flight", "_places", "_resting", "_turn_has_come",
+        "_turns", "_untouched", "bytes", "per_conversation", "touched", "wake_at",
+    )  # fmt: skip
+
     def __init__(self) -> None:
         self._by_ref: dict[int, Outgoing] = {}
         #: UTF-8 bytes of all contents
         self.bytes = 0
         #: what no transport ever had, the oldest first
-        self._untouched: dict[Priority, OrderedDict[int, Outgoing]] = {
-            name: OrderedDict() for name in PRIORITIES
-        }
+        self._untouched: dict[Priority, OrderedDict[int, Outgoing]] = {}
         self._conversations: dict[UserId, _Conversation] = {}
         self._turns = Turns()
-        #: by msgId, in the order they were handed over
-        self._in_flight: dict[int, Outgoing] = {}
+        #: by msgId, in the order they were handed over; a dict would look for its first through
+        #: all gaps, at the end of each step
+        self._in_flight: OrderedDict[int, Outgoing] = OrderedDict()
         #: by ref, in the order of their turns: they have a place in the window, and are handed over
         #: when the journal has that
         self._turn_has_come: dict[int, Outgoing] = {}
         #: conversations that wait for a retry's time
         self._resting: dict[UserId, float] = {}
+        #: when the first of them may go on; None: there is none
+        self.wake_at: float | None = None
+        #: a message has come or gone, since somebody has looked
+        self.touched = False
         #: conversations that wait until the server has said what became of what was sent before
         self._held: set[UserId] = set()
         #: 1 against a plain server; None: no limit per conversation
@@ -106,6 +130,11 @@ class Outbox:
         """The message that has been in flight longest."""
         return next(iter(self._in_flight.values()), None)
 
+    @property
+    def any_may_go(self) -> bool:
+        """Is there something for `take`, if the window lets it, or something to hand over?"""
+        return self._turns.waiting > 0 or bool(self._turn_has_come)
+
     def to_hand_over(self) -> list[Outgoing]:
         """Those whose turn has come, in that order."""
         return list(self._turn_has_come.values())
@@ -121,42 +150,55 @@ class Outbox:
     def untouched(self, priorities: Iterable[Priority]) -> Iterator[Outgoing]:
         """Of these priorities, one after the other: what no transport ever had, oldest first."""
         for name in priorities:
-            yield from self._untouched[name].values()
+            if name in self._untouched:
+                yield from self._untouched[name].values()
 
     def ahead_of(self, message: Outgoing) -> int:
         """How many of its conversation go before it."""
         conversation = self._conversations[message.to_user]
         if message.state == "in_flight" or message.ref in self._turn_has_come:
             return 0
-        return conversation.in_flight + conversation.waiting.index(message)
+        return conversation.in_flight + list(conversation.waiting).index(message.ref)
 
     def add(self, message: Outgoing) -> None:
         """Take a new message, behind the others of its conversation."""
+        user, priority = message.to_user, message.priority
         self._places += 1
         message.place = self._places
         self._by_ref[message.ref] = message
         self.bytes += message.size
+        self.touched = True
         if message.handed_at is None:
-            self._untouched[message.priority][message.ref] = message
-        conversation = self._conversations.setdefault(message.to_user, _Conversation())
-        conversation.put(len(conversation.waiting), message)
-        self._list(message.to_user)
+            untouched = self._untouched.get(priority)
+            if untouched is None:
+                untouched = self._untouched[priority] = OrderedDict()
+            untouched[message.ref] = message
+        conversation = self._conversations.get(user)
+        if conversation is None:
+            conversation = self._conversations[user] = _Conversation()
+        conversation.add(message)
+        if conversation.listed != priority:  # else it stands where it has to, and goes on to
+            self._list(user, conversation)
 
     def take(self, *, window: int) -> Outgoing | None:
         """The next message whose turn it is; None when the window is full or none may go.
 
         It has its place in the window now: follow with `hand_over`, at once or later.
         """
-        if len(self._in_flight) + len(self._turn_has_come) >= window or not self._turns:
+        turns = self._turns
+        if not turns.waiting or len(self._in_flight) + len(self._turn_has_come) >= window:
             return None
-        user = self._turns.next()
+        user = turns.next()
         conversation = self._conversations[user]
         conversation.listed = None
         message = conversation.take()
         conversation.in_flight += 1
         self._turn_has_come[message.ref] = message
-        self._untouched[message.priority].pop(message.ref, None)
-        self._list(user)
+        untouched = self._untouched.get(message.priority)
+        if untouched is not None:
+            untouched.pop(message.ref, None)
+        if conversation.waiting:
+            self._list(user, conversation)
         return message
 
     def hand_over(self, message: Outgoing, now: float) -> None:
@@ -174,23 +216,29 @@ class Outbox:
         """It has its end: `acked`, `found`, `refused`, `cancel`, `expire` or `certainty_lost`."""
         was = message.state
         message.to(event)
-        conversation = self._conversations[message.to_user]
+        user = message.to_user
+        conversation = self._conversations[user]
         if was == "in_flight":
-            self._land(message)
+            del self._in_flight[message.msg_id]
+            conversation.in_flight -= 1
         elif self._turn_has_come.pop(message.ref, None) is not None:
             conversation.in_flight -= 1
         else:
             conversation.remove(message)
+            untouched = self._untouched.get(message.priority)
+            if untouched is not None:
+                untouched.pop(message.ref, None)
         del self._by_ref[message.ref]
         self.bytes -= message.size
-        self._untouched[message.priority].pop(message.ref, None)
+        self.touched = True
         if not conversation.waiting and not conversation.in_flight:
-            del self._conversations[message.to_user]
-            self._resting.pop(message.to_user, None)
+            del self._conversations[user]
+            if self._resting and self._resting.pop(user, None) == self.wake_at:
+                self._find_wake()
             if conversation.listed is not None:
-                self._turns.leave(message.to_user, conversation.listed)
-        else:
-            self._list(message.to_user)
+                self._turns.leave(user, conversation.listed)
+        elif was != "in_flight" or self.per_conversation is not None:
+            self._list(user, conversation)
 
     def retry(self, message: Outgoing, not_before: float | None) -> None:
         """Back to the front of its conversation, which rests until `not_before` if there is one."""
@@ -201,6 +249,8 @@ class Outbox:
         self._put_back(message)
         if not_before is not None:
             self._resting[message.to_user] = not_before
+            if self.wake_at is None or not_before < self.wake_at:
+                self.wake_at = not_before
         self._list(message.to_user)
 
     def renumber(self, message: Outgoing, msg_id: int) -> None:
@@ -232,6 +282,8 @@ class Outbox:
     def hold(self, users: set[UserId]) -> None:
         """These conversations, and no others, wait for the status of what was sent before."""
         changed, self._held = self._held ^ users, users
+        if not changed:
+            return
         # in the order of the conversations: that of a set is another one in each process
         for user in [user for user in self._conversations if user in changed]:
             self._list(user)
@@ -241,10 +293,10 @@ class Outbox:
         for user in [user for user, at in self._resting.items() if at <= now]:
             del self._resting[user]
             self._list(user)
+        self._find_wake()
 
-    def next_wake(self) -> float | None:
-        """When the first rest is over."""
-        return min(self._resting.values(), default=None)
+    def _find_wake(self) -> None:
+        self.wake_at = min(self._resting.values(), default=None)
 
     def relist(self) -> None:
         """Look at every conversation again: `per_conversation` has changed."""
@@ -252,21 +304,14 @@ class Outbox:
             self._list(user)
 
     def _put_back(self, message: Outgoing) -> None:
-        """Where it was among the others of its conversation: at the front, or nearly so."""
-        conversation = self._conversations[message.to_user]
-        before = 0
-        for other in conversation.waiting:
-            if other.place > message.place:
-                break
-            before += 1
-        conversation.put(before, message)
+        self._conversations[message.to_user].put_back(message)
 
     def _land(self, message: Outgoing) -> None:
         del self._in_flight[message.msg_id]
         self._conversations[message.to_user].in_flight -= 1
 
-    def _list(self, user: UserId) -> None:
-        conversation = self._conversations[user]
+    def _list(self, user: UserId, conversation: _Conversation | None = None) -> None:
+        conversation = conversation or self._conversations[user]
         limit = self.per_conversation
         may = (
             bool(conversation.waiting)
@@ -275,10 +320,11 @@ class Outbox:
             and (limit is None or conversation.in_flight < limit)
         )
         wanted = conversation.priority if may else None
-        if wanted == conversation.listed:
+        listed = conversation.listed
+        if wanted == listed:
             return
-        if conversation.listed is not None:
-            self._turns.leave(user, conversation.listed)
+        if listed is not None:
+            self._turns.leave(user, listed)
         if wanted is not None:
             self._turns.join(user, wanted)
         conversation.listed = wanted

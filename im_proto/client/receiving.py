@@ -24,7 +24,7 @@ from ..wire import (
 )
 from . import events as ev
 from .effects import Effects, Trouble
-from .incoming import Inbox, Pair, Seen
+from .incoming import Inbox, Seen
 from .journal import JournalState
 from .journaling import Journaling
 from .timers import Timer
@@ -64,6 +64,11 @@ class Receiving:
         kept: what an earlier process has kept.
     """
 
+    __slots__ = (
+        "_behind", "_config", "_device_id", "_fx", "_held", "_hole", "_journaling", "_limit",
+        "_most", "_most_open", "_new", "_numbered", "_syncing", "_timers", "inbox",
+    )  # fmt: skip
+
     def __init__(
         self,
         config: ClientConfig,
@@ -84,7 +89,7 @@ class Receiving:
         self._hole = (-1, 0)
         self.inbox = Inbox(config.known_pairs, journaling, kept)
         #: in the order of the mailbox; those of this step stand in `_new`
-        self._held: deque[Held] = deque()
+        self._held: deque[Held] | None = None
         self._new: list[Held] = []
         self._behind = False
         limit = config.max_unhandled
@@ -122,57 +127,74 @@ class Receiving:
 
     def pushed(self, push: Push) -> Trouble | None:
         """A push came in; one without a number is no less welcome."""
-        if self.inbox.backlog >= self._most_open:
+        inbox, numbered = self.inbox, self._numbered
+        if inbox.backlog >= self._most_open:
             return Trouble.FLOOD
-        pair, own = self._pair(push), self._own_copy(push)
-        said = (pair, push.content) if isinstance(push, ChatRedirectToUser) and not own else None
-        seen = self.inbox.look_at(push.seq, said, numbered=self._numbered)
+        pair, own, said = None, False, None
+        if isinstance(push, ChatRedirectToUser):
+            if push.from_user is not None and push.msg_id is not None:
+                # by which the server knows the push at a seq; also of an own copy
+                pair = (push.from_user, push.msg_id)
+            own = self._own_copy(push)
+            said = None if own else (pair, push.content)
+        seen = inbox.look_at(push.seq, said, numbered=numbered)
         if seen is Seen.HOLE:
             assert push.seq is not None
             trouble = self._repair(push.seq)
             if trouble is not None or self._syncing:
                 return trouble
-            seen = self.inbox.look_at(push.seq, said, numbered=self._numbered)
+            seen = inbox.look_at(push.seq, said, numbered=numbered)
         if seen is Seen.REPEAT:
             self._fx.counters.duplicates_suppressed += 1
             user, msg_id = getattr(push, "from_user", None), getattr(push, "msg_id", None)
             self._fx.notify(ev.DuplicateSuppressed(msg_id=msg_id, from_user=user, seq=push.seq))
             return None
-        delivery = self.inbox.new_delivery()
-        event = self._event(push, delivery)
-        message = event if isinstance(event, ev.MessageReceived) else None
-        self.inbox.deliver(delivery, push.seq, pair, message, numbered=self._numbered)
-        if event is None:
-            self.inbox.show(delivery, None)
-            return None
-        if message is not None:
+        delivery = inbox.new_delivery()
+        event: ev.Event | None
+        if isinstance(push, ChatRedirectToUser) and not own:
+            event = self._message(push, delivery)
+            entry = inbox.deliver(delivery, push.seq, pair, event, numbered=numbered)
             self._fx.counters.received += 1
-        self._show(event, delivery)
-        if self.inbox.waiting > self._most:
+            if not self._journaling.on and not self._held and not self._new:
+                entry.shown = True  # what `_show` comes to where nothing waits
+                self._fx.notify(event)
+            else:
+                self._show(event, delivery)
+        else:
+            event = self._other(push)
+            inbox.deliver(delivery, push.seq, pair, None, numbered=numbered)
+            if event is None:
+                inbox.show(delivery, None)
+                return None
+            self._show(event, delivery)
+        if inbox.waiting > self._most:
             self._drop_oldest()
         return None
 
-    def _own_copy(self, push: Push) -> bool:
-        """Has a device of this user sent it? A message to oneself is one that was received."""
-        me = self._config.user_id
-        return (
-            isinstance(push, ChatRedirectToUser)
-            and push.seq is not None
-            and push.from_user == me
-            and push.to_user not in (None, me)
+    def _message(self, push: ChatRedirectToUser, delivery: int) -> ev.MessageReceived:
+        seq = push.seq if self._numbered else None
+        return ev.MessageReceived(
+            delivery=delivery,
+            content=push.content,
+            from_user=push.from_user,
+            session_id=push.session_id,
+            msg_id=push.msg_id,
+            message_type=push.message_type or "text",
+            timestamp=push.timestamp,
+            seq=seq,
+            redelivered=seq is not None and seq <= self.inbox.seen_before,
         )
 
-    @staticmethod
-    def _pair(push: Push) -> Pair | None:
-        """By which the server knows the push at a seq; also of an own copy."""
-        if not isinstance(push, ChatRedirectToUser):
-            return None
-        if push.from_user is None or push.msg_id is None:
-            return None
-        return push.from_user, push.msg_id
+    def _own_copy(self, push: ChatRedirectToUser) -> bool:
+        """Has a device of this user sent it? A message to oneself is one that was received."""
+        to_user = push.to_user
+        if to_user is None:
+            return False
+        me = self._config.user_id
+        return push.seq is not None and push.from_user == me and to_user != me
 
-    def _event(self, push: Push, delivery: int) -> ev.Event | None:
-        """What the application hears of a push; None: nothing."""
+    def _other(self, push: Push) -> ev.Event | None:
+        """What the application hears of a push that is no message for it; None: nothing."""
         if isinstance(push, ReceiptPush):
             return ev.ReceiptReceived(
                 msg_ids=tuple(push.msg_ids),
@@ -185,31 +207,17 @@ class Receiving:
             return ev.ReadElsewhere(from_user=push.from_user, msg_id=push.msg_id)
         if isinstance(push, Unknown):
             return ev.UnknownMessage(kind=push.kind)
-        kind = push.message_type or "text"
-        if self._own_copy(push):
-            assert push.seq is not None and push.to_user is not None
-            if push.device_id == self._device_id:
-                return None
-            return ev.OwnMessage(
-                to_user=push.to_user,
-                content=push.content,
-                session_id=push.session_id,
-                msg_id=push.msg_id,
-                message_type=kind,
-                timestamp=push.timestamp,
-                seq=push.seq,
-            )
-        seq = push.seq if self._numbered else None
-        return ev.MessageReceived(
-            delivery=delivery,
+        assert push.seq is not None and push.to_user is not None
+        if push.device_id == self._device_id:
+            return None
+        return ev.OwnMessage(
+            to_user=push.to_user,
             content=push.content,
-            from_user=push.from_user,
             session_id=push.session_id,
             msg_id=push.msg_id,
-            message_type=kind,
+            message_type=push.message_type or "text",
             timestamp=push.timestamp,
-            seq=seq,
-            redelivered=seq is not None and seq <= self.inbox.seen_before,
+            seq=push.seq,
         )
 
     # ------------------------------------------------------------ what the application is told
@@ -217,7 +225,7 @@ class Receiving:
     def _show(self, event: ev.Event, delivery: int = 0) -> None:
         """Tell, as soon as the journal lets us, and in the order of the mailbox."""
         waits = False
-        if isinstance(event, ev.MessageReceived) and self._journaling.on:
+        if self._journaling.on and isinstance(event, ev.MessageReceived):
             waits = event.seq is not None and not event.redelivered
         if waits or self._new or self._held:
             self._new.append(Held(event, delivery, None if waits else 0))
@@ -231,10 +239,13 @@ class Receiving:
                 ticket = self.inbox.offer()
                 for held in self._new:
                     held.ticket = ticket
+            if self._held is None:
+                self._held = deque()
             self._held.extend(self._new)
             self._new.clear()
-        while self._held and (self._held[0].ticket or 0) <= self._journaling.written:
-            held = self._held.popleft()
+        waiting = self._held
+        while waiting and (waiting[0].ticket or 0) <= self._journaling.written:
+            held = waiting.popleft()
             self._tell(held.event, held.delivery)
 
     def _tell(self, event: ev.Event, delivery: int) -> None:
@@ -280,7 +291,12 @@ class Receiving:
     @property
     def held(self) -> int:
         """How much the application is not told of, as the journal has to know of it first."""
-        return len(self._held)
+        return len(self._held or ())
+
+    @property
+    def untold(self) -> bool:
+        """Is there something that `settle` may tell?"""
+        return bool(self._new) or bool(self._held)
 
     @property
     def syncing(self) -> bool:
@@ -289,6 +305,8 @@ class Receiving:
 
     def look_behind(self) -> bool:
         """Is the application so far behind that no more should be read? With hysteresis, told."""
+        if not self._behind and self.inbox.waiting < self._limit:
+            return False
         if self._config.when_full != "block":
             return False
         behind = self.inbox.waiting > (self._limit // 2 if self._behind else self._limit - 1)
@@ -304,7 +322,7 @@ class Receiving:
     def acknowledge(self, *, at_once: bool = False) -> None:
         """Tell the server how far the application is, not for every message alone."""
         inbox = self.inbox
-        if not self._numbered or inbox.handled <= inbox.acked:
+        if inbox.handled <= inbox.acked or not self._numbered:
             return
         upto = inbox.to_acknowledge()
         behind = upto - inbox.acked
@@ -312,7 +330,7 @@ class Receiving:
             return
         if at_once or not inbox.unsettled or behind >= ACK_EVERY:
             inbox.acked = upto
-            self._fx.say(ChatAck(seq=upto))
+            self._fx.say(ChatAck.trusted(seq=upto))
             self._timers.cancel(Timer.ACK_OUT)
         elif self._timers.get(Timer.ACK_OUT) is None:
             self._timers.set(Timer.ACK_OUT, self._fx.now + ACK_DELAY)

@@ -24,6 +24,11 @@ from .message import Outgoing
 class Recording:
     """The outbox's side of the journal."""
 
+    __slots__ = (
+        "_device_id", "_fx", "_journaling", "_kept_id", "_keys", "_new", "_unsafe", "_untold",
+        "highest_id",
+    )  # fmt: skip
+
     def __init__(self, fx: Effects, journaling: Journaling, keys: Keys, device_id: str) -> None:
         self._fx = fx
         self._journaling = journaling
@@ -36,9 +41,19 @@ class Recording:
         #: messages that the journal was told nothing of
         self._new: list[Outgoing] = []
         #: … and those whose first record is not on disk, with its ticket
-        self._unsafe: deque[tuple[int, Outgoing]] = deque()
+        self._unsafe: deque[tuple[int, Outgoing]] | None = deque() if journaling.on else None
         #: failures that are not on disk, or that an earlier process may not have told
-        self._untold: deque[tuple[int, OutgoingRecord]] = deque()
+        self._untold: deque[tuple[int, OutgoingRecord]] | None = None
+
+    @property
+    def on(self) -> bool:
+        """There is a journal."""
+        return self._journaling.on
+
+    @property
+    def written(self) -> int:
+        """What has no later ticket than this is on disk, and may be handed over."""
+        return self._journaling.written
 
     @property
     def _wall_ms(self) -> int:
@@ -59,7 +74,7 @@ class Recording:
         ended = [record for record in records if record.end is not None]
         for record in sorted(ended, key=lambda record: record.ended_at or 0):
             if record.key is None:
-                self._untold.append((0, record))
+                self._to_tell(0, record)
             else:
                 self._keys.keep(record)
         too_old = self.forget_old_keys()
@@ -92,30 +107,32 @@ class Recording:
             message.dirty = False
             self._note(message, unsure=unsure)
 
-    def may_go(self, message: Outgoing) -> bool:
-        """Is on disk what has to be, before it is handed over?"""
-        return (message.ticket or 0) <= self._journaling.written
-
     def pump(self) -> None:
-        """Note what is new; tell what is on disk."""
-        if not self._journaling.on:
-            return
+        """There is a journal: note what is new; tell what is on disk."""
+        unsafe = self._unsafe
+        assert unsafe is not None
         for message in self._new:
             if not message.ended:
                 if message.ticket is None:
                     self._note(message)
-                self._unsafe.append((message.ticket or 0, message))
+                unsafe.append((message.ticket or 0, message))
         self._new.clear()
         written = self._journaling.written
-        while self._unsafe and self._unsafe[0][0] <= written:
-            _, message = self._unsafe.popleft()
+        while unsafe and unsafe[0][0] <= written:
+            _, message = unsafe.popleft()
             if not message.ended:
                 self._fx.notify(ev.MessageQueued(ref=message.ref, msg_id=message.msg_id))
         self._tell()
 
+    def _to_tell(self, ticket: int, record: OutgoingRecord) -> None:
+        if self._untold is None:
+            self._untold = deque()
+        self._untold.append((ticket, record))
+
     def _tell(self) -> None:
-        while self._untold and self._untold[0][0] <= self._journaling.written:
-            _, record = self._untold.popleft()
+        untold = self._untold
+        while untold and untold[0][0] <= self._journaling.written:
+            _, record = untold.popleft()
             self._fx.notify(_failure(record))
             if record.key is None:
                 self._note_gone(record.ref, record.msg_id)
@@ -138,7 +155,7 @@ class Recording:
             server_code=error.server_code,
             server_text=error.server_text,
         )
-        self._untold.append((self._note_end(record), record))
+        self._to_tell(self._note_end(record), record)
         if not self._journaling.on:
             self._tell()
 

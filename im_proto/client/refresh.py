@@ -40,7 +40,13 @@ class Refresh:
     Attributes:
         out: the token whose AUTH_REQUEST is unanswered.
         wanted: the token function is to be asked, or is being asked, for a new one.
+        offering: the token that is held is to be sent.
     """
+
+    __slots__ = (
+        "_backoff", "_config", "_expires_at", "_fx", "_granted", "_login", "_not_before", "_probed",
+        "_rng", "_timers", "_told", "offering", "out", "wanted",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -59,8 +65,6 @@ class Refresh:
         #: the server takes a new token on this link
         self._granted = False
         self._expires_at: float | None = None
-        #: the token that is held is to be sent
-        self._offering = False
         #: nobody is asked or told again before
         self._not_before = 0.0
         #: the peer was asked whether it lives, as it does not answer
@@ -69,6 +73,7 @@ class Refresh:
         self._told: str | None = None
         self.out: str | None = None
         self.wanted = False
+        self.offering = False
 
     # ------------------------------------------------------------ the link
 
@@ -83,7 +88,7 @@ class Refresh:
 
     def offline(self) -> None:
         """The link is gone, and its deadlines with it. The next log-in takes what is held."""
-        self._granted = self._offering = self.wanted = False
+        self._granted = self.offering = self.wanted = False
         self.out = None
 
     # ------------------------------------------------------------ when
@@ -123,7 +128,7 @@ class Refresh:
             return
         self._not_before = self._fx.now + PACE
         if self._login.token != self._login.used:
-            self._offering = True
+            self.offering = True
         elif self._login.fetches:
             self.wanted = True
         elif self._told != self._login.used:
@@ -133,7 +138,7 @@ class Refresh:
     @property
     def awaited(self) -> bool:
         """A new token is on its way to the server, or about to be."""
-        return self._offering or self.out is not None
+        return self.offering or self.out is not None
 
     @property
     def _busy(self) -> bool:
@@ -163,7 +168,7 @@ class Refresh:
     def token_held(self) -> None:
         """A token came: of the token function, or of the application."""
         if self._granted and (self.wanted or self._login.token != self._login.used):
-            self._offering = True
+            self.offering = True
         self.wanted = False
 
     def fetch_failed(self) -> bool:
@@ -179,9 +184,9 @@ class Refresh:
 
     def offer(self) -> str | None:
         """The token to be sent now, if there is one."""
-        if not self._offering or self.out is not None:
+        if not self.offering or self.out is not None:
             return None
-        self._offering = self._probed = False
+        self.offering = self._probed = False
         self.out = self._login.token
         self._timers.cancel(Timer.REFRESH)
         self._timers.set(Timer.AUTH, self._fx.now + self._config.timeouts.auth)
@@ -207,7 +212,7 @@ class Refresh:
             if self._login.fetches or self._login.token != self._login.used:
                 self._rest()
         # a newer one may have come meanwhile
-        self._offering = self._login.token not in (token, self._login.used)
+        self.offering = self._login.token not in (token, self._login.used)
 
     def overdue(self, probe_timeout: float, *, late: bool) -> Trouble:
         """There is no answer: probe first, then drop the link."""

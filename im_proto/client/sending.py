@@ -37,6 +37,8 @@ from .timers import Timer
 class Sending(Ends):
     """The outgoing half of a client."""
 
+    __slots__ = ()
+
     # ------------------------------------------------------------ the application's wishes
 
     def add(self, send: Send) -> None:
@@ -172,39 +174,53 @@ class Sending(Ends):
     def pump(self) -> None:
         """At the end of each step: let messages expire, come in, be written down and go out as far
         as they may, and keep the deadlines of all that."""
-        fx, outbox = self._fx, self.outbox
-        self._left = []
-        for ref in self.expiry.due(fx.now):
-            self._expire(ref)
-        while self.admission.line and (message := self.admission.next_in_line()):
+        outbox, admission = self.outbox, self.admission
+        if self._left:
+            self._left = []
+        expiring = not self.expiry.idle
+        if expiring:
+            for ref in self.expiry.due(self._fx.now):
+                self._expire(ref)
+        while admission.line and (message := admission.next_in_line()):
             self._admit(message)
         going = self._online and not self.blocked
         if going:
-            self.status.pump()
+            if self.status.open:
+                self.status.pump()
+            going = outbox.any_may_go
+        if going:
             while message := outbox.take(window=self._window):
                 self.recording.turn_has_come(message, unsure=not self.idempotent)
-        self.recording.pump()
+        if self.recording.on:
+            self.recording.pump()
         if going and (ready := outbox.to_hand_over()):
             self._hand_over(ready)
         if self._online:
             self._watch()
-        self.admission.tell()
-        self.expiry.watch(self._expires)
+        if outbox.touched:
+            outbox.touched = False
+            admission.tell()
+        if expiring or not self.expiry.idle:
+            self.expiry.watch(self._expires)
 
     def _hand_over(self, ready: list[Outgoing]) -> None:
         """Whose turn has come goes, if the journal has what it has to have first; nobody overtakes
         another of the same conversation."""
-        fx = self._fx
+        fx, outbox, written = self._fx, self.outbox, self.recording.written
+        idempotent = self.idempotent
         waits: set[UserId] = set()
         for message in ready:
-            if message.to_user in waits or not self.recording.may_go(message):
+            if (message.ticket or 0) > written or message.to_user in waits:
                 waits.add(message.to_user)
                 continue
-            self.outbox.hand_over(message, fx.now)
-            fx.counters.retransmitted += message.sends > 1
-            message.unsure_sends += not self.idempotent
+            outbox.hand_over(message, fx.now)
+            sends = message.sends
+            if sends > 1:
+                fx.counters.retransmitted += 1
+            if not idempotent:
+                message.unsure_sends += 1
             fx.say(
-                ChatSendToOne.model_construct(
+                ChatSendToOne.trusted(
                     msg_id=message.msg_id,
                     to_user=message.to_user,
                     content=message.content,
@@ -212,9 +228,7 @@ class Sending(Ends):
                     message_type=message.message_type,
                 )
             )
-            fx.notify(
-                ev.MessageHandedOver(ref=message.ref, msg_id=message.msg_id, sends=message.sends)
-            )
+            fx.notify(ev.MessageHandedOver(ref=message.ref, msg_id=message.msg_id, sends=sends))
 
     def ack_overdue(self, probe_timeout: float, *, late: bool) -> Trouble:
         """The oldest message is unanswered for too long: probe first, then drop the link.
@@ -330,15 +344,16 @@ class Sending(Ends):
         self.outbox.finish(message, "acked" if message.state == "in_flight" else "found")
         self._fx.counters.accepted += 1
         session = response.session_id if isinstance(response, ChatSendResponse) else None
-        timestamp = response.timestamp if response else None
-        self.recording.accepted(message, timestamp)
+        timestamp = response.timestamp if response is not None else None
+        if self.recording.on or message.key is not None:
+            self.recording.accepted(message, timestamp)
         self._fx.notify(
             ev.MessageAccepted(
                 ref=message.ref,
                 msg_id=message.msg_id,
                 to_user=message.to_user,
                 content=message.content,
-                session_id=session if session is not None else message.session_id,
+                session_id=message.session_id if session is None else session,
                 timestamp=timestamp,
                 sends=message.sends,
             )
@@ -348,22 +363,25 @@ class Sending(Ends):
 
     def _draw_id(self) -> int:
         """Microseconds of wall clock, but always above the last (section 2, "Identity")."""
-        recording = self.recording
-        recording.highest_id = max(self._fx.wall_us, recording.highest_id + 1)
-        return recording.highest_id
+        fx, recording = self._fx, self.recording
+        wall_us = int((fx.now + fx.wall_offset) * 1_000_000)
+        highest = recording.highest_id
+        recording.highest_id = msg_id = wall_us if wall_us > highest else highest + 1
+        return msg_id
 
     def _watch(self) -> None:
         oldest = self.outbox.oldest
+        watched = self._watched
         if oldest is None:
-            if self._watched is not None:
+            if watched is not None:
                 self._watched = None
                 self._timers.cancel(Timer.ACK)
-        elif self._watched != (oldest.ref, oldest.sends):
+        elif watched is None or watched[0] != oldest.ref or watched[1] != oldest.sends:
             self._watched = (oldest.ref, oldest.sends)
             self._probed = False
             due = oldest.sent_at + self._config.timeouts.ack
             self._timers.set(Timer.ACK, max(due, self._fx.now))
-        wake = self.outbox.next_wake()
+        wake = self.outbox.wake_at
         if wake == self._timers.get(Timer.RETRY):
             return
         if wake is None:

@@ -17,6 +17,8 @@ class SessionCache:
     read, since then does not change them. One thing does: a message that is refused because its
     session can't be written in any more."""
 
+    __slots__ = ("_known",)
+
     def __init__(self) -> None:
         self._known: OrderedDict[int, SessionVO] = OrderedDict()
 

@@ -42,7 +42,7 @@ MAX_CALLS: Final = 64
 
 
 class Sessions:
-    """The calls under way, and (`cache`) the sessions that are known.
+    """The calls under way (`calls`), and (`cache`) the sessions that are known.
 
     Args:
         config: where to ask.
@@ -51,6 +51,11 @@ class Sessions:
         timers: gets the deadlines.
         rng: where delays are drawn from.
     """
+
+    __slots__ = (
+        "_config", "_fx", "_login", "_online", "_requests", "_rng", "_takes_calls", "_timers",
+        "cache", "calls",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -65,7 +70,7 @@ class Sessions:
         self._fx = fx
         self._timers = timers
         self._rng = rng
-        self._calls: dict[inp.SessionCall, Call] = {}
+        self.calls: dict[inp.SessionCall, Call] = {}
         self._requests = 0
         self.cache = SessionCache()
         #: calls go over the present link
@@ -82,7 +87,7 @@ class Sessions:
     def offline(self) -> None:
         """The link is gone: what was out on it goes again over the next one."""
         self._online = False
-        for call in self._calls.values():
+        for call in self.calls.values():
             if call.linked and call.request:
                 call.request, call.unsure = 0, True
                 call.trouble = "the connection was lost before the answer"
@@ -94,7 +99,7 @@ class Sessions:
     @property
     def awaited(self) -> bool:
         """An answer is awaited over the link."""
-        return any(call.linked and call.request for call in self._calls.values())
+        return any(call.linked and call.request for call in self.calls.values())
 
     # ------------------------------------------------------------ in
 
@@ -108,18 +113,18 @@ class Sessions:
             LocalProtocolError: what it wants is not complete, or its ref is in use.
             IMError: QUEUE_FULL.
         """
-        if any(wish.ref in call.refs for call in self._calls.values()):
+        if any(wish.ref in call.refs for call in self.calls.values()):
             raise LocalProtocolError(f"SessionCall: ref {wish.ref} is in use")
         key = checked(wish)
-        same = self._calls.get(key)
+        same = self.calls.get(key)
         if same is not None:
             same.refs.append(wish.ref)
             return
-        if len(self._calls) >= MAX_CALLS:
+        if len(self.calls) >= MAX_CALLS:
             raise IMError(
                 IMErrorCode.QUEUE_FULL, f"{MAX_CALLS} calls about sessions are under way already"
             )
-        self._calls[key] = Call(
+        self.calls[key] = Call(
             wish=key,
             refs=[wish.ref],
             deadline=self._fx.now + self._config.http.timeout,
@@ -131,7 +136,7 @@ class Sessions:
 
     def responded(self, response: SessionResponse) -> Trouble | None:
         """SESSION_RESPONSE came; a stale one changes nothing."""
-        for call in self._calls.values():
+        for call in self.calls.values():
             if call.linked and call.request and str(call.request) == response.id:
                 return self._took(call, read_response(response))
         return None
@@ -189,17 +194,17 @@ class Sessions:
 
     def token_ready(self) -> None:
         """The token function has answered: whoever waited for that goes on, with whatever it is."""
-        for call in self._calls.values():
+        for call in self.calls.values():
             call.refused = False
 
     def token_failed(self, error: IMError) -> None:
         """There is no token: whoever waited for one can't go on."""
-        for call in [call for call in self._calls.values() if call.wants_token]:
+        for call in [call for call in self.calls.values() if call.wants_token]:
             self._fail(call, error)
 
     def end(self, error: IMError) -> None:
         """Every call ends now."""
-        for call in list(self._calls.values()):
+        for call in list(self.calls.values()):
             self._fail(call, error)
 
     # ------------------------------------------------------------ time
@@ -207,7 +212,7 @@ class Sessions:
     def overdue(self, *, late: bool) -> None:
         """A call has taken too long, unless it is we who were asleep."""
         now = self._fx.now
-        for call in [call for call in self._calls.values() if call.deadline <= now]:
+        for call in [call for call in self.calls.values() if call.deadline <= now]:
             if late:  # its answer may be here, unread
                 call.deadline = now + GRACE
             else:
@@ -218,14 +223,14 @@ class Sessions:
 
     def retry_due(self) -> None:
         """A call is to be tried again."""
-        for call in self._calls.values():
+        for call in self.calls.values():
             if call.retry_at is not None and call.retry_at <= self._fx.now:
                 call.retry_at = None
         self._arm()
 
     def _arm(self) -> None:
-        deadlines = [call.deadline for call in self._calls.values()]
-        retries = [call.retry_at for call in self._calls.values() if call.retry_at is not None]
+        deadlines = [call.deadline for call in self.calls.values()]
+        retries = [call.retry_at for call in self.calls.values() if call.retry_at is not None]
         for timer, times in ((Timer.SESSION, deadlines), (Timer.SESSION_RETRY, retries)):
             if times:
                 self._timers.set(timer, min(times))
@@ -240,10 +245,8 @@ class Sessions:
         Args:
             link_wanted: there is a link, or will be one if all goes well.
         """
-        if not self._calls:
-            return False
         waits_for_link = self.takes_link(link_wanted=link_wanted)
-        for call in [call for call in self._calls.values() if call.ready]:
+        for call in [call for call in self.calls.values() if call.ready]:
             token = self._login.token
             call.wants_token = False
             if self._online:
@@ -257,7 +260,7 @@ class Sessions:
                 call.wants_token = True
             else:
                 self._send(call, token)
-        return any(call.wants_token for call in self._calls.values())
+        return any(call.wants_token for call in self.calls.values())
 
     def _say(self, call: Call) -> None:
         self._requests += 1
@@ -380,11 +383,11 @@ class Sessions:
     def _forget(self, call: Call) -> None:
         if call.request and not call.linked:
             self._fx.do(act.CancelHttp(request=call.request))
-        del self._calls[call.wish]
+        del self.calls[call.wish]
         self._arm()
 
     def _of(self, request: int) -> Call | None:
-        for call in self._calls.values():
+        for call in self.calls.values():
             if call.request == request and request and not call.linked:
                 return call
         return None

@@ -25,7 +25,12 @@ class Status:
         fx: takes what is said.
         timers: for the answer.
         timeout: seconds until an answer is overdue.
+
+    Attributes:
+        open: by msgId, what is not answered, asked already or not.
     """
+
+    __slots__ = ("_asked", "_fx", "_most", "_probed", "_timeout", "_timers", "open")
 
     def __init__(self, fx: Effects, timers: Timers[Timer], timeout: float) -> None:
         self._fx = fx
@@ -33,39 +38,38 @@ class Status:
         self._timeout = timeout
         self._most = MAX_IDS
         self._probed = False
-        #: by msgId, what is not answered, asked already or not
-        self._open: dict[int, Outgoing] = {}
+        self.open: dict[int, Outgoing] = {}
         #: the msgIds of the question that is out
         self._asked: list[int] = []
 
     def begin(self, messages: list[Outgoing], *, frame_bytes: int) -> None:
         """A log-in: these are to be asked for."""
         self._most = max(1, min(MAX_IDS, frame_bytes // BYTES_PER_ID))
-        self._open = {message.msg_id: message for message in messages}
+        self.open = {message.msg_id: message for message in messages}
 
     def stop(self) -> None:
         """The link is gone, and the questions with it."""
-        self._open = {}
+        self.open = {}
         self._asked = []
         self._timers.cancel(Timer.STATUS)
 
     @property
     def users(self) -> set[UserId]:
         """Whose conversations wait for an answer."""
-        return {message.to_user for message in self._open.values()}
+        return {message.to_user for message in self.open.values()}
 
     def asks_for(self, message: Outgoing) -> bool:
         """Is the server being asked for it?"""
-        return message.msg_id in self._open
+        return message.msg_id in self.open
 
     def pump(self) -> None:
-        """Ask, if there is something to ask and no question is out."""
-        if self._asked or not self._open:
+        """There is something to ask: do so, if no question is out."""
+        if self._asked:
             return
-        self._asked = list(islice(self._open, self._most))
+        self._asked = list(islice(self.open, self._most))
         self._probed = False
         self._timers.set(Timer.STATUS, self._fx.now + self._timeout)
-        self._fx.say(MessageStatusRequest.model_construct(msg_ids=self._asked))
+        self._fx.say(MessageStatusRequest.trusted(msg_ids=self._asked))
 
     def answered(self, response: MessageStatusResponse) -> list[tuple[Outgoing, StatusItem | None]]:
         """The answer: what is said of each message that was asked for; None: nothing is."""
@@ -73,7 +77,7 @@ class Status:
         asked, self._asked = self._asked, []
         if asked:
             self._timers.cancel(Timer.STATUS)
-        return [(self._open.pop(msg_id), items.get(msg_id)) for msg_id in asked]
+        return [(self.open.pop(msg_id), items.get(msg_id)) for msg_id in asked]
 
     def overdue(self, probe_timeout: float, *, late: bool) -> Trouble:
         """No answer for too long: probe first, then drop the link."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from typing import Final, Literal
 
 from ..wire import UserId
@@ -16,25 +16,36 @@ PRIORITIES: Final[tuple[Priority, ...]] = tuple(SHARES)
 
 
 class Turns:
-    """Conversations that may send, each once. Those of one priority take turns."""
+    """Conversations that may send, each once. Those of one priority take turns.
+
+    Attributes:
+        waiting: how many there are.
+    """
+
+    __slots__ = ("_left", "_rings", "waiting")
 
     def __init__(self) -> None:
-        self._rings: dict[Priority, deque[UserId]] = {name: deque() for name in PRIORITIES}
-        self._left = dict(SHARES)
-
-    def __bool__(self) -> bool:
-        return any(self._rings.values())
+        #: each made when it is needed; who leaves one need not be looked for
+        self._rings: dict[Priority, OrderedDict[UserId, None]] = {}
+        #: turns that are left, where it is not the whole share
+        self._left: dict[Priority, int] = {}
+        self.waiting = 0
 
     def __len__(self) -> int:
-        return sum(map(len, self._rings.values()))
+        return self.waiting
 
     def join(self, user: UserId, priority: Priority) -> None:
         """Queue up, behind the others of that priority."""
-        self._rings[priority].append(user)
+        ring = self._rings.get(priority)
+        if ring is None:
+            ring = self._rings[priority] = OrderedDict()
+        ring[user] = None
+        self.waiting += 1
 
     def leave(self, user: UserId, priority: Priority) -> None:
         """Stand there no longer."""
-        self._rings[priority].remove(user)
+        del self._rings[priority][user]
+        self.waiting -= 1
 
     def next(self) -> UserId:
         """Whose turn it is; it is out of the queue.
@@ -42,9 +53,16 @@ class Turns:
         Raises:
             IndexError: nobody waits.
         """
-        waiting = [name for name in PRIORITIES if self._rings[name]]
-        if not any(self._left[name] for name in waiting):
-            self._left = dict(SHARES)
-        name = next(name for name in (*waiting, *PRIORITIES) if self._left[name])
-        self._left[name] -= 1
-        return self._rings[name].popleft()
+        rings, left = self._rings, self._left
+        waiting = [name for name in PRIORITIES if rings.get(name)]
+        if not waiting:
+            raise IndexError("nobody waits")
+        for _ in range(2):
+            for name in waiting:
+                turns = left.get(name, SHARES[name])
+                if turns:
+                    left[name] = turns - 1
+                    self.waiting -= 1
+                    return rings[name].popitem(last=False)[0]
+            left.clear()
+        raise AssertionError("every share is above zero")

@@ -21,8 +21,15 @@ from .timers import Timer
 LAST_PLAUSIBLE_ID: Final = MAX_SAFE_INTEGER // 2
 
 
+#: What nearly all servers of ours grant: one set for all clients.
+_ALL: Final = frozenset(CAPABILITIES)
+_NO_LIMITS: Final = ServerLimits()
+
+
 class Welcome(Deadlines):
     """From an upgraded link to a log-in, or to none."""
+
+    __slots__ = ()
 
     def _on_link_opened(self, opened: inp.LinkOpened) -> None:
         self._connection_to("handshake_accepted")
@@ -77,9 +84,11 @@ class Welcome(Deadlines):
         asked = login.asked_for_extensions
         data = response.data if response.data is not None and asked else None
         granted = frozenset(data.capabilities or ()) if data else frozenset()
-        self.capabilities = granted & frozenset(CAPABILITIES)
+        self.capabilities = _ALL if granted >= _ALL else granted & _ALL
         fx.inline = "inline" in self.capabilities
-        self._limits = (data and data.limits) or ServerLimits()
+        limits = (data and data.limits) or _NO_LIMITS
+        self._batch = limits.batch if "batch" in self.capabilities else 1
+        self._frame_bytes = limits.frame_bytes
         login.to("accepted")
         self._reconnect_to("succeeded")
         self.backoff.authenticated(now)

@@ -22,7 +22,7 @@ class Limits(Frozen):
 
     # ---- how many
 
-    #: connections in all, HTTP and WebSocket. One that is logged in and quiet holds some 60 KB, and
+    #: connections in all, HTTP and WebSocket. One that is logged in and quiet holds some 12 KB, and
     #: a process may have so many open files only after it was asked for
     connections: _Count = 10_000
     #: connections from one address. High enough for an office behind one address, low enough that

@@ -245,12 +245,16 @@ class Explorer:
         assert outbox.in_flight <= config.in_flight
         assert len(outbox._conversations) <= len(pending)
         assert len(outbox._turns) <= len(outbox._conversations)
+        listed = [c for c in outbox._conversations.values() if c.listed is not None]
+        assert len(outbox._turns) == len(listed) == sum(map(len, outbox._turns._rings.values()))
         assert set(outbox._resting) <= set(outbox._conversations)
+        assert outbox.wake_at == min(outbox._resting.values(), default=None)
         for conversation in outbox._conversations.values():
-            waiting = [message.priority for message in conversation.waiting]
-            assert conversation.counts == {name: waiting.count(name) for name in PRIORITIES}
+            waiting = [message.priority for message in conversation.waiting.values()]
+            for name in PRIORITIES:
+                assert conversation.counts.get(name, 0) == waiting.count(name)
             assert conversation.listed in (None, conversation.priority)
-            places = [message.place for message in conversation.waiting]
+            places = [message.place for message in conversation.waiting.values()]
             assert places == sorted(places)
         inbox = core.receiving.inbox
         assert len(inbox._known) <= config.known_pairs

@@ -36,6 +36,18 @@ def test_a_clock_that_goes_back_stands_still() -> None:
 
 
 @DETERMINISTIC
+@given(st.lists(st.tuples(st.floats(-2, 3), st.floats(-1, 4)), max_size=40))
+def test_what_is_taken_is_what_is_missing(takes: list[tuple[float, float]]) -> None:
+    bucket, now = Bucket(rate=1.5, burst=7.0, now=0.0), 0.0
+    for step, amount in takes:
+        now += step
+        level = bucket.level(now)
+        left = bucket.take(now, amount)
+        assert left == level - amount
+        assert bucket.level(now) == min(left, bucket.burst)
+
+
+@DETERMINISTIC
 @given(
     st.lists(st.tuples(st.floats(-2, 3), st.floats(0.1, 4)), max_size=40),
     st.floats(0.1, 10),

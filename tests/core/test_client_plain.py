@@ -109,6 +109,16 @@ def test_a_server_error_is_tried_again_later_on_the_same_link(code: int) -> None
     assert d.accepted() == [other, ref, behind]
 
 
+def test_who_rests_less_goes_on_first() -> None:
+    d = Driver(reconnect={"initial_delay": 2}).login()
+    often, once = d.send("often"), d.send("once", to=3)
+    d.answer(often, 500).pass_time(2)
+    d.answer(often, 500).answer(once, 500).forget().pass_time(2)
+    assert d.chats() == ["once"]
+    d.pass_time(2)
+    assert d.chats() == ["once", "often"]
+
+
 def test_trying_again_after_a_server_error_slows_down_and_is_bounded() -> None:
     d = Driver(max_sends=4, reconnect={"initial_delay": 1}, heartbeat={"interval": 1000}).login()
     ref = d.send()

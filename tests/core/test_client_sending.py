@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from core.client_kit import WALL, Driver
+from im_proto import validation
 from im_proto.client import actions as act
 from im_proto.client import events as ev
 from im_proto.client import inputs as inp
@@ -441,3 +445,20 @@ def test_losses_to_a_server_that_knows_identities_use_up_no_tries() -> None:
         d.lose().login_ours()
     d.lose().forget().login()
     assert d.chats() == ["A"] and ref not in d.failed()
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(
+    st.text(st.sampled_from("ab \t\n\0\x1f!~\u2003\ufeff汉😀\ud800"), max_size=6)
+    | st.sampled_from([None, 7, b"x", "x" * 1001, " " + "x" * 1000, "x" * 1000 + " "])
+)
+def test_what_may_be_sent_is_what_the_rule_of_contents_says(content: object) -> None:
+    d = Driver()
+    try:
+        validation.content(content)
+    except ValueError as error:
+        with pytest.raises(IMError, match=re.escape(str(error))):
+            d.do(inp.Send(ref=1, to_user=2, content=content))  # type: ignore[arg-type]
+    else:
+        d.do(inp.Send(ref=1, to_user=2, content=content))  # type: ignore[arg-type]
+        assert len(d.core.sending.outbox) == 1
