@@ -1,5 +1,8 @@
 """Everything that the server's engines may want done. Whoever runs them carries a list out, in
 order, and answers what asks for an answer.
+
+What is made for each frame or message is not frozen: that costs more than the rest of it. Nobody
+changes one all the same.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from .talk import ToHub
 # --- of a connection
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class SendBytes:
     """Write these bytes to the connection."""
 
@@ -294,7 +297,7 @@ class RefuseUpgrade:
     retry_after: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class SendText:
     """Send one text message."""
 
@@ -319,7 +322,7 @@ class SendClose:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class TellHub:
     """Give this to the hub."""
 

@@ -77,6 +77,7 @@ class Authenticated(Connection):
         if self.state != "logging_in":  # pragma: no cover - a hub answers no login that has left
             return
         self._to("logged_in")
+        self.largest = self.config.message_bytes
         self._budget = self._fresh_budget()
         self._budget.take(self._now)  # AUTH_REQUEST is the first of it
         self._timers.cancel(Timer.AUTH)

@@ -17,7 +17,15 @@ from collections.abc import Iterable, Sequence
 from ..wire import MAX_ID, UserId, codes
 from ..wire.session import ACTIVE
 from ..wire.types import in_order
-from .planning import Draft, Plan, Snapshot, Wanted
+from .planning import (
+    Draft,
+    DraftDevice,
+    DraftMailbox,
+    Plan,
+    Snapshot,
+    Wanted,
+    new_tuple,
+)
 from .receipts import Receipts
 from .records import (
     PLAIN,
@@ -71,27 +79,44 @@ def wanted(
     reads: Iterable[ReadMark] = (),
 ) -> Wanted:
     """Tell a store what `plan_commit` will need to know; what is unstorable is left out."""
-    good = [s for s in submissions if unstorable(s) is None]
     moves = [move for move in cursors if sound_cursor(move)]
     marks = [mark for mark in reads if sound_mark(mark)]
-    senders = {(s.sender, s.device) for s in good}
-    readers = {(mark.reader, mark.device) for mark in marks}
+    devices = {(mark.reader, mark.device) for mark in marks}
+    mailboxes = {user for mark in marks for user in (mark.reader, mark.from_user)}
+    identities = {(mark.from_user, mark.msg_id) for mark in marks}
+    plain: set[Identity] = set()
+    session_ids: set[int] = set()
+    chats: set[Pair] = set()
+    ways: set[object] = set()
+    for new in submissions:
+        if unstorable(new) is not None:
+            continue
+        sender, device, to_user, session_id = new.sender, new.device, new.to_user, new.session_id
+        identities.add((sender, new.msg_id))
+        if device == PLAIN:
+            plain.add((sender, new.msg_id))
+        way = (sender, device, to_user, session_id)
+        if way in ways:
+            continue
+        ways.add(way)
+        devices.add((sender, device))
+        mailboxes.add(sender)
+        mailboxes.add(to_user)
+        if session_id is None:
+            chats.add(in_order(sender, to_user))
+        else:
+            session_ids.add(session_id)
     acked: dict[UserId, int] = {}
     for move in moves:
         acked[move.user] = max(move.seq, acked.get(move.user, 0))
-    identities = {(s.sender, s.msg_id) for s in good}
-    identities.update((mark.from_user, mark.msg_id) for mark in marks)
-    mailboxes = {user for user, _ in senders | readers}
-    mailboxes.update(s.to_user for s in good)
-    mailboxes.update(mark.from_user for mark in marks)
     return Wanted(
-        devices=frozenset(senders | readers | {(move.user, move.device) for move in moves}),
-        others=frozenset(senders | readers),
+        devices=frozenset(devices.union((move.user, move.device) for move in moves)),
+        others=frozenset(devices),
         identities=frozenset(identities),
-        plain=frozenset((s.sender, s.msg_id) for s in good if s.device == PLAIN),
-        mailboxes=frozenset(mailboxes | acked.keys()),
-        session_ids=frozenset(s.session_id for s in good if s.session_id is not None),
-        chats=frozenset(in_order(s.sender, s.to_user) for s in good if s.session_id is None),
+        plain=frozenset(plain),
+        mailboxes=frozenset(mailboxes.union(acked)),
+        session_ids=frozenset(session_ids),
+        chats=frozenset(chats),
         acked=acked,
         read=frozenset((mark.reader, mark.from_user, mark.msg_id) for mark in marks),
     )
@@ -129,18 +154,33 @@ def plan_commit(
     for move in cursors:
         receipts.move(move)
     marks = tuple(receipts.mark(read) for read in reads)
-    results = tuple(desk.decide(submission) for submission in submissions)
+    results = tuple([desk.decide(submission) for submission in submissions])
     return Plan(
         results=results,
         marks=marks,
         messages=tuple(draft.messages),
         entries=tuple(draft.entries),
-        mailboxes=draft.mailboxes,
-        devices=draft.devices,
+        mailboxes=draft.mailboxes(),
+        devices=draft.devices(),
         sessions=draft.sessions,
         heads=draft.heads(),
         acquainted=tuple(draft.acquainted),
     )
+
+
+class _Way:
+    """What is the same for all messages of a batch from one login to one user in one session."""
+
+    __slots__ = ("copies", "device", "fenced", "into", "session_id")
+
+    def __init__(self, *, fenced: bool) -> None:
+        self.fenced = fenced
+        #: found when the first of them is accepted: it may begin the session
+        self.session_id: int | None = None
+        self.device: DraftDevice
+        self.into: DraftMailbox
+        #: the sender's own mailbox, where another device waits for a copy
+        self.copies: DraftMailbox | None = None
 
 
 class _Desk:
@@ -157,8 +197,8 @@ class _Desk:
         self._snapshot = snapshot
         self._held = set(held)
         self._lifetime = session_lifetime
+        self._ways: dict[tuple[UserId, str, int, UserId, int | None], _Way] = {}
         self._plain: dict[Identity, list[Message]] = {}
-        self._highest: dict[UserId, int] = {}  # msg_id of this batch's messages, per sender
         self._made_sessions = 0
         for message in snapshot.earlier:
             self._remember(message)
@@ -168,19 +208,27 @@ class _Desk:
         if reason is not None:
             return Unstorable(key=new.key, reason=reason)
         # Fencing comes first: even a repeat from an older connection is nobody's to answer.
-        if self._draft.is_fenced(new.sender, new.device, new.generation):
+        if self._way(new).fenced:
             return Fenced(key=new.key)
         if new.device == PLAIN:
             return self._decide_plain(new)
         first = self._draft.message((new.sender, new.msg_id))
         if first is None:
-            if (new.sender, new.device) in self._held:
+            if self._held and (new.sender, new.device) in self._held:
                 return Held(key=new.key)
             return self._accept(new, new.msg_id)
         if first.device == new.device and _same_message(first, new):
             return _repeat(new, first)
         self._held.add((new.sender, new.device))
         return Conflicting(key=new.key)
+
+    def _way(self, new: Submission) -> _Way:
+        key = (new.sender, new.device, new.generation, new.to_user, new.session_id)
+        way = self._ways.get(key)
+        if way is None:
+            fenced = self._draft.is_fenced(new.sender, new.device, new.generation)
+            way = self._ways[key] = _Way(fenced=fenced)
+        return way
 
     def _decide_plain(self, new: Submission) -> CommitResult:
         identity = (new.sender, new.msg_id)
@@ -195,7 +243,7 @@ class _Desk:
         made = 1 + max(
             self._draft.at * 1000 - 1,
             self._snapshot.highest_msg_id(new.sender),
-            self._highest.get(new.sender, 0),
+            max((m.msg_id for m in self._draft.messages if m.sender == new.sender), default=0),
         )
         if made > MAX_ID:
             return Unstorable(key=new.key, reason="no msgId is left above those of this sender")
@@ -204,37 +252,45 @@ class _Desk:
     def _accept(self, new: Submission, msg_id: int) -> Stored | Refused:
         if new.forbidden:
             return Refused(key=new.key, code=codes.FORBIDDEN, reason="you may not write to them")
-        session = self._session_for(new)
-        if isinstance(session, Refused):
-            return session
-        draft = self._draft
-        message = Message(
-            sender=new.sender,
-            device=new.device,
-            generation=0 if new.device == PLAIN else new.generation,
-            client_msg_id=new.msg_id,
-            msg_id=msg_id,
-            to_user=new.to_user,
-            content=new.content,
-            message_type=new.message_type,
-            session_id=session.id,
-            seq=draft.next_seq(new.to_user),
-            timestamp=draft.at,
-            wants_receipt=new.wants_receipt,
+        draft, way = self._draft, self._way(new)
+        sender, to_user, session_id = new.sender, new.to_user, way.session_id
+        if session_id is None:
+            session = self._session_for(new)
+            if isinstance(session, Refused):
+                return session
+            session_id = way.session_id = session.id
+            way.device = draft.device((sender, new.device))
+            way.into = draft.mailbox(to_user)
+            if to_user != sender and draft.has_others((sender, new.device)):
+                way.copies = draft.mailbox(sender)
+        seq = way.into.head + 1
+        message = new_tuple(
+            Message,
+            (
+                sender,
+                new.device,
+                0 if new.device == PLAIN else new.generation,
+                new.msg_id,
+                msg_id,
+                to_user,
+                new.content,
+                new.message_type,
+                session_id,
+                seq,
+                draft.at,
+                new.wants_receipt,
+            ),
         )
         draft.messages.append(message)
-        draft.enter(new.to_user, message)
-        key = (new.sender, new.device)
-        if new.to_user != new.sender and draft.has_others(key):
-            draft.enter(new.sender, message)
+        draft.enter_into(way.into, to_user, message)
+        if way.copies is not None:
+            draft.enter_into(way.copies, sender, message)
         self._remember(message)
-        self._highest[new.sender] = max(msg_id, self._highest.get(new.sender, 0))
-        device = draft.device(key)
+        device = way.device
         if new.msg_id > device.last_msg_id:
-            draft.devices[key] = Device(
-                device.generation, device.cursor, new.msg_id, device.forgotten
-            )
-        return _stored(new, message, repeat=False)
+            device.last_msg_id = new.msg_id
+            draft.moved[sender, new.device] = device
+        return Stored(new.key, to_user, seq, draft.at, False, session_id, msg_id)
 
     def _session_for(self, new: Submission) -> BookSession | Refused:
         """The session that a new message goes into, or why it may not (section 4)."""
@@ -274,16 +330,12 @@ def _same_message(first: Message, new: Submission) -> bool:
 
 
 def _repeat(new: Submission, first: Message) -> Stored:
-    return _stored(new, first, repeat=True)
-
-
-def _stored(new: Submission, message: Message, *, repeat: bool) -> Stored:
     return Stored(
         key=new.key,
-        to_user=message.to_user,
-        seq=message.seq,
-        timestamp=message.timestamp,
-        repeat=repeat,
-        session_id=message.session_id,
-        msg_id=message.msg_id,
+        to_user=first.to_user,
+        seq=first.seq,
+        timestamp=first.timestamp,
+        repeat=True,
+        session_id=first.session_id,
+        msg_id=first.msg_id,
     )

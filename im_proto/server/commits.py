@@ -76,12 +76,13 @@ class Commits:
 
     def submit(self, waiter: Waiter, submission: Submission) -> None:
         """Queue a message, or join the same one that is not committed yet."""
-        identity = _identity(submission)
+        identity = (submission.sender, submission.device, submission.msg_id)
         pending = self._pending.get(identity)
-        if pending is not None and _same(pending, submission):
+        if pending is None:
+            self._pending[identity] = submission
+        elif _same(pending, submission):
             self._waiters[pending.key].append(waiter)
             return
-        self._pending.setdefault(identity, submission)
         self._waiters[submission.key] = [waiter]
         self._line.append(submission.sender, submission)
 
@@ -127,6 +128,10 @@ class Commits:
         bases = [m.base for m in moves if m.base is not None]
         return max(m.seq for m in moves), min(bases, default=None)
 
+    def due(self, *, cursors: bool) -> bool:
+        """Does `next` bring anything? Cursors alone count if `cursors`."""
+        return self._committing is None and bool(self._line or (cursors and self._cursors))
+
     def next(
         self, draw: Callable[[], int], at: int, now: float, *, cursors: bool
     ) -> Sequence[StoreCommit | Question]:
@@ -135,12 +140,15 @@ class Commits:
         Cursors ride along with messages; alone they are written only if `cursors`. `draw` gives
         the transaction its name.
         """
-        if self._committing is not None or not (self._line or (cursors and self._cursors)):
+        if not self.due(cursors=cursors):
             return ()
         taken = self._taken()
-        submissions = tuple(item for item in taken if isinstance(item, Submission))
-        reads = tuple(item for item in taken if isinstance(item, ReadMark))
-        questions = [item for item in taken if isinstance(item, StoreStatus | StoreCall)]
+        submissions = tuple([item for item in taken if isinstance(item, Submission)])
+        reads: tuple[ReadMark, ...] = ()
+        questions: list[Question] = []
+        if len(submissions) < len(taken):
+            reads = tuple([item for item in taken if isinstance(item, ReadMark)])
+            questions = [item for item in taken if isinstance(item, (StoreStatus, StoreCall))]
         if not (submissions or reads or (cursors and self._cursors)):
             return questions
         moved = list(islice(self._cursors, self._size.room))
@@ -159,15 +167,16 @@ class Commits:
         """What is served now: with the questions that have no answer yet no more than a batch
         costs, so that who comes next waits no longer for questions than for messages."""
         taken: list[_Written | Question] = []
-        messages = 0
-        while self._line and messages + self._unanswered < self._size.room:
-            item = self._line.pop()
+        line, room = self._line, self._size.room - self._unanswered
+        while room > 0 and line:
+            item = line.pop()
             taken.append(item)
-            if isinstance(item, StoreStatus | StoreCall):
-                self._asked[item.request] = weight(item)
-                self._unanswered += weight(item)
+            if isinstance(item, (StoreStatus, StoreCall)):
+                price = self._asked[item.request] = weight(item)
+                self._unanswered += price
+                room -= price
             else:
-                messages += 1
+                room -= 1
         return taken
 
     def answered(self, request: int) -> None:
@@ -199,7 +208,7 @@ class Commits:
         for submission, generation, waiters in reversed(stale):
             fresh = replace(submission, generation=generation)
             self._waiters[fresh.key] = waiters
-            self._pending.setdefault(_identity(fresh), fresh)
+            self._pending.setdefault((fresh.sender, fresh.device, fresh.msg_id), fresh)
             self._line.prepend(fresh.sender, fresh)
 
     def drop(self, gone: Callable[[Waiter], bool]) -> None:
@@ -245,14 +254,10 @@ class Commits:
             self._unpend(item)
 
     def _unpend(self, submission: Submission) -> None:
-        identity = _identity(submission)
+        identity = (submission.sender, submission.device, submission.msg_id)
         pending = self._pending.get(identity)
         if pending is not None and pending.key == submission.key:
             del self._pending[identity]
-
-
-def _identity(submission: Submission) -> _Identity:
-    return (submission.sender, submission.device, submission.msg_id)
 
 
 def _login(item: _Written) -> tuple[UserId, str]:

@@ -56,6 +56,9 @@ class Connection:
         self._out: list[act.CoreAction] = []
         self._envelopes: list[str] = []
         self._dialect: Dialect = Invocation("server")
+        #: bytes that a message of the peer may have now: as long as nobody knows who it is, no
+        #: more than a log-in needs
+        self.largest = min(config.message_bytes, config.auth_bytes)
         self._timers: Timers[Timer] = Timers(JUDGES)
         self._timers.set(Timer.HANDSHAKE, now + config.handshake_timeout)
         self._heard = now
@@ -80,13 +83,6 @@ class Connection:
     def next_deadline(self) -> float | None:
         """When to call `step(TimePassed())` at the latest."""
         return self._timers.next()
-
-    @property
-    def largest(self) -> int:
-        """Bytes that a message of the peer may have now: as long as nobody knows who it is, no
-        more than a log-in needs."""
-        most = self.config.message_bytes
-        return most if self._known else min(most, self.config.auth_bytes)
 
     def _fresh_budget(self) -> Bucket:
         """Envelopes that the peer may say: before the log-in that and some heartbeats, as many as
@@ -347,7 +343,7 @@ class Connection:
             self._do(act.SendText(connection=self.connection, text=self._dialect.join(frame)))
 
     def _tell(self, what: talk.ToHub) -> None:
-        self._do(act.TellHub(talk=what))
+        self._out.append(act.TellHub(talk=what))
 
     def _do(self, action: act.CoreAction) -> None:
         self._out.append(action)

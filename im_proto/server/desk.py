@@ -52,7 +52,9 @@ class Desk:
         self.admission = Admission(config.admissions, config.admission_window)
         #: who has got the last answer and wants to leave
         self.released: list[Session] = []
-        self._out: list[HubOutput] = []
+        self._out: list[HubAction] = []
+        #: by connection
+        self._said: dict[int, list[talk.FromHub]] = {}
         self._requests = 0
 
     @property
@@ -68,15 +70,24 @@ class Desk:
 
     def tell(self, connection: int, what: talk.FromHub) -> None:
         """Tell a connection something."""
-        self._out.append(talk.SendTo(connection=connection, talk=what))
+        said = self._said.get(connection)
+        if said is None:
+            self._said[connection] = [what]
+        else:
+            said.append(what)
 
     def do(self, action: HubAction) -> None:
         """Want something done."""
         self._out.append(action)
 
     def take(self) -> list[HubOutput]:
-        """Everything that is to be done and was not taken yet, in order."""
-        out, self._out = self._out, []
+        """Everything that is to be done and was not taken yet, in order; and all that a connection
+        is told as one, for it to be written together."""
+        out: list[HubOutput] = [*self._out]
+        self._out.clear()
+        if self._said:
+            out += [talk.SendTo(connection, said) for connection, said in self._said.items()]
+            self._said = {}
         return out
 
     def request(self) -> int:
@@ -90,16 +101,26 @@ class Desk:
 
     # ------------------------------------------------------------ what a session waits for
 
-    def owes(self, session: Session) -> None:
-        """The session waits for one more answer. With too many it is not read for a while."""
-        session.unanswered += 1
+    def owes(self, session: Session, answers: int = 1) -> None:
+        """The session waits for so many more answers. With too many it is not read for a while."""
+        session.unanswered += answers
         if session.unanswered >= self.config.in_flight and not session.paused:
             session.paused = True
             self.tell(session.connection, talk.Pause(why=talk.Why.UNANSWERED, paused=True))
 
+    def answer(self, session: Session, answer: talk.Answer | talk.ReadAnswer) -> None:
+        """… and gets one."""
+        self.tell(session.connection, answer)
+        session.unanswered -= 1
+        if session.paused or session.leaving is not None:
+            self._go_on(session)
+
     def answered(self, session: Session) -> None:
         """… and has got one."""
         session.unanswered -= 1
+        self._go_on(session)
+
+    def _go_on(self, session: Session) -> None:
         if session.leaving is not None and not session.unanswered:
             self.released.append(session)
         if session.paused and session.unanswered <= self.config.in_flight // 2:

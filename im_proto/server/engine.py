@@ -85,14 +85,17 @@ class ServerEngine:
         rest: list[inp.CoreInput] = []
         for event in events:
             if isinstance(event, inp.BytesReceived):
-                self._core(done, rest, now)
+                if rest:
+                    self._core(done, rest, now)
                 for start in range(0, len(event.data), _PIECE):
                     if not self.closed:
                         self._receive(done, event.data[start : start + _PIECE], now)
             else:
                 rest.append(event)
-        self._core(done, rest, now)
-        self._answer_ping(done)
+        if rest:
+            self._core(done, rest, now)
+        if self._pong is not None:
+            self._answer_ping(done)
         return done
 
     def next_deadline(self) -> float | None:
@@ -105,13 +108,16 @@ class ServerEngine:
         return self.core.state == "closed"
 
     def _core(self, done: list[Action], events: list[inp.CoreInput], now: float) -> None:
-        if events:
-            self._carry_out(done, self.core.step(*events, now=now))
-            events.clear()
-            if self.core.largest > self._largest:  # somebody has logged in
-                self._largest = self.core.largest
-                if self._framing.open:
-                    self._framing.allow(self._largest)
+        if not events:
+            return
+        actions = self.core.step(*events, now=now)
+        if actions:
+            self._carry_out(done, actions)
+        events.clear()
+        if (largest := self.core.largest) > self._largest:  # somebody has logged in
+            self._largest = largest
+            if self._framing.open:
+                self._framing.allow(largest)
 
     def _receive(self, done: list[Action], data: bytes, now: float) -> None:
         events: list[inp.CoreInput] = []
@@ -164,7 +170,9 @@ class ServerEngine:
     def _carry_out(self, done: list[Action], actions: Sequence[act.CoreAction]) -> None:
         """Turn what is meant for the framing into bytes."""
         for action in actions:
-            if isinstance(action, act.SendText | act.SendPing):
+            if isinstance(action, act.TellHub):
+                done.append(action)
+            elif isinstance(action, (act.SendText, act.SendPing)):
                 # not if the same read held the peer's close, or what ends the connection
                 if not self._framing.open:
                     continue

@@ -25,6 +25,8 @@ from .turns import Turns
 _HUB_INPUTS: Final = (*get_args(inp.StoreInput), *get_args(inp.SiteInput))
 _CONNECTION_INPUTS: Final = get_args(inp.ConnectionInput) + get_args(inp.MessageInput)
 _Event = inp.BytesReceived | inp.CoreInput
+#: For a connection, or, as a list, for the hub.
+_Work = tuple[int, Sequence[_Event]] | list[h.HubInput]
 #: Deadlines that are no longer true may be as many as those that are, and so many more.
 _STALE: Final = 64
 
@@ -67,8 +69,8 @@ class Gateway:
         self._turns = Turns()
         #: of the last step
         self._now = now
-        #: what is still to be passed on in this step: to a connection, or to the hub
-        self._work: deque[tuple[int, list[_Event]] | h.HubInput] = deque()
+        #: what is still to be passed on in this step
+        self._work: deque[_Work] = deque()
         self._drain: h.DrainAsked | None = None
         self._hub_drained = False
         self._said_drained = False
@@ -79,7 +81,10 @@ class Gateway:
         What comes of a connection that is gone changes nothing.
         """
         self._now = now
-        if isinstance(event, inp.TimePassed):
+        work = self._work
+        if isinstance(event, inp.BytesReceived):
+            work.append((event.connection, self._read(event, event.connection, len(event.data))))
+        elif isinstance(event, inp.TimePassed):
             self._on_time(now)
         elif isinstance(event, inp.WallClock):
             self._set_wall(event.wall - now)
@@ -88,22 +93,23 @@ class Gateway:
         elif isinstance(event, inp.ConnectionMade):
             self._on_made(event, now)
         elif isinstance(event, _HUB_INPUTS):
-            self._work.append(event)
+            work.append([event])
+        elif isinstance(event, inp.TextReceived):
+            work.append((event.connection, self._read(event, event.connection, len(event.text))))
         else:
             assert isinstance(event, _CONNECTION_INPUTS)
             if isinstance(event, inp.TokenVerified) and self.revoked(event.user, event.issued_at):
                 event = inp.TokenRefused(
                     connection=event.connection, code=codes.TOKEN_INVALID, reason=REASON
                 )
-            self._work.append((event.connection, [event]))
-            self._look_at_turns(event, now)
+            work.append((event.connection, [event]))
         out: list[act.Action] = []
-        while self._work:
-            work = self._work.popleft()
-            if isinstance(work, tuple):
-                self._engine(out, *work, now)
+        while work:
+            todo = work.popleft()
+            if isinstance(todo, list):
+                self._hub(out, todo, now)
             else:
-                self._hub(out, work, now)
+                self._engine(out, *todo, now)
         if self._hub_drained and not self.engines and not self._said_drained:
             self._said_drained = True
             out.append(act.Drained())
@@ -118,9 +124,11 @@ class Gateway:
             return self._now
         while self._heap and self._armed.get(self._heap[0][1]) != self._heap[0][0]:
             heapq.heappop(self._heap)
-        first = self._heap[0][0] if self._heap else None
         hub = self.hub.next_deadline()
-        return min((at for at in (first, hub) if at is not None), default=None)
+        if not self._heap:
+            return hub
+        first = self._heap[0][0]
+        return first if hub is None or first < hub else hub
 
     @property
     def turns_wait(self) -> bool:
@@ -156,29 +164,22 @@ class Gateway:
         if self._turns:
             turn = talk.Pause(why=talk.Why.TURN, paused=False)
             connection = self._turns.next()
-            self._work.append((connection, [talk.SendTo(connection=connection, talk=turn)]))
+            self._work.append((connection, [talk.SendTo(connection, [turn])]))
         hub = self.hub.next_deadline()
         if hub is not None and hub <= now:
-            self._work.append(h.TimePassed())
+            self._work.append([h.TimePassed()])
 
-    def _look_at_turns(self, event: inp.ConnectionInput | inp.MessageInput, now: float) -> None:
-        """Whoever says much waits until it is read again."""
-        if isinstance(event, inp.BytesReceived):
-            size = len(event.data)
-        elif isinstance(event, inp.TextReceived):
-            size = len(event.text)
-        else:
-            return
-        if event.connection in self.engines and self._turns.said(event.connection, size, now):
+    def _read(self, event: _Event, connection: int, size: int) -> list[_Event]:
+        """Something was said. Whoever says much waits until it is read again."""
+        if connection in self.engines and self._turns.said(connection, size, self._now):
             turn = talk.Pause(why=talk.Why.TURN, paused=True)
-            self._work.append(
-                (event.connection, [talk.SendTo(connection=event.connection, talk=turn)])
-            )
+            return [event, talk.SendTo(connection, [turn])]
+        return [event]
 
     def _on_shutdown(self, event: inp.Shutdown) -> None:
         if self._drain is None:
             self._drain = h.DrainAsked(reason=event.reason, retry_after=event.retry_after)
-            self._work.append(self._drain)
+            self._work.append([self._drain])
 
     def _set_wall(self, offset: float) -> None:
         self.hub.desk.wall_offset = offset
@@ -200,40 +201,45 @@ class Gateway:
                 raise
             # a bug of ours ends the one connection that it is met at, and is told
             self._forget(out, connection)
-            self._work.append(talk.Left(connection=connection))
-            self._work.append(talk.Gone(connection=connection))
+            left, gone = talk.Left(connection=connection), talk.Gone(connection=connection)
+            self._work.append([left, gone])
             out.append(act.EngineFailed(connection=connection, error=error))
             out.append(act.AbortTransport(connection=connection))
             return
+        told: list[h.HubInput] = []
         for action in actions:
             if isinstance(action, act.TellHub):
-                self._work.append(action.talk)
+                told.append(action.talk)
             else:
                 out.append(action)
+        if told:  # all that one step of a connection says goes to the store together
+            self._work.append(told)
         if engine.closed:
             self._forget(out, connection)
         else:
             self._arm(connection, engine)
 
-    def _hub(self, out: list[act.Action], event: h.HubInput, now: float) -> None:
-        said: dict[int, list[_Event]] = {}
-        for action in self.hub.step(event, now):
+    def _hub(self, out: list[act.Action], events: Sequence[h.HubInput], now: float) -> None:
+        drained, told = False, set[int]()
+        for action in self.hub.step(*events, now=now):
             if isinstance(action, talk.SendTo):
-                said.setdefault(action.connection, []).append(action)
+                # all that one step brings a connection goes out together
+                self._work.append((action.connection, [action]))
+                if self._drain is not None and _ends(action):
+                    told.add(action.connection)
             elif isinstance(action, act.Drained):
-                self._hub_drained = True
-                for connection in self.engines:
-                    if not _ends(said.get(connection, ())):  # a session was told already
-                        end = self._going_down(connection, now)
-                        said.setdefault(connection, []).append(end)
+                drained = True
             else:
                 out.append(action)
-        # all that one input brings a connection goes out together
-        self._work.extend(said.items())
+        if drained:
+            self._hub_drained = True
+            for connection in self.engines:
+                if connection not in told:  # a session was told already
+                    self._work.append((connection, [self._going_down(connection, now)]))
 
     def _going_down(self, connection: int, now: float) -> talk.SendTo:
         assert self._drain is not None
-        return talk.SendTo(connection=connection, talk=self.hub.end_of_all(self._drain, now))
+        return talk.SendTo(connection, [self.hub.end_of_all(self._drain, now)])
 
     def _forget(self, out: list[act.Action], connection: int) -> None:
         core = self.engines.pop(connection).core
@@ -255,5 +261,5 @@ class Gateway:
                 heapq.heapify(self._heap)
 
 
-def _ends(said: Sequence[_Event]) -> bool:
-    return any(isinstance(e, talk.SendTo) and isinstance(e.talk, talk.End) for e in said)
+def _ends(told: talk.SendTo) -> bool:
+    return any(isinstance(what, talk.End) for what in told.said)

@@ -37,8 +37,9 @@ from .inputs import (
 )
 from .parts import DrainAsked
 from .pushes import STORE_GONE
-from .rates import Costly
+from .rates import Costly, cost
 from .revocations import Revocations
+from .session import Session
 
 __all__ = ["DrainAsked", "Hub", "HubInput", "HubOutput", "HubTimer", "TimePassed"]
 
@@ -80,19 +81,26 @@ class Hub(Entrance):
         self.revocations = Revocations(self.desk, revoked or {})
         self._drained = False
 
-    def step(self, event: HubInput, now: float) -> list[HubOutput]:
-        """Take one input; return what is to be done about it, in order."""
+    def step(self, *events: HubInput, now: float) -> list[HubOutput]:
+        """Take inputs that belong together; return what is to be done about them, in order.
+
+        What they bring the store goes to it together, and so does what they bring a connection.
+        """
         self.desk.now = max(now, self.desk.now)
-        handler = _HANDLERS.get(type(event))
-        if handler is None:
-            raise LocalProtocolError(f"{type(event).__name__} is not an input of a hub")
-        if isinstance(event, Wish) and self._draining is not None:
-            self._site.refuse(event.request, codes.SERVER_ERROR, self._draining.reason)
-        elif not isinstance(event, Costly) or self._affords(event):
-            handler(self, event)
-        self._send_off()
+        for event in events:
+            kind = type(event)
+            handler = _HANDLERS.get(kind)
+            if handler is None:
+                raise LocalProtocolError(f"{kind.__name__} is not an input of a hub")
+            if self._draining is not None and isinstance(event, Wish):
+                self._site.refuse(event.request, codes.SERVER_ERROR, self._draining.reason)
+            elif not isinstance(event, Costly) or self._affords(event):
+                handler(self, event)
+            if self.desk.released:
+                self._send_off()
         self._commit()
-        self._check_drained()
+        if self._draining is not None:
+            self._check_drained()
         return self.desk.take()
 
     def next_deadline(self) -> float | None:
@@ -165,7 +173,7 @@ class Hub(Entrance):
     def _check_drained(self) -> None:
         idle = self._commits.idle and not self._logins
         idle = idle and self._gate.idle and self._questions.idle and self.revocations.idle
-        if self._draining is not None and not self._drained and idle:
+        if idle and not self._drained:
             self._finish_drain()
 
     def _finish_drain(self) -> None:
@@ -179,13 +187,30 @@ class Hub(Entrance):
 
     # ------------------------------------------------------------ rates
 
+    def _on_submitted(self, submitted: talk.Submitted) -> None:
+        """Messages cost one each; the rate is asked once where it allows them all."""
+        session = self._roster.get(submitted.connection)
+        if session is None or session.leaving is not None:
+            return
+        if self._rates.afford(session, len(submitted.messages)):
+            self._take(session, submitted.messages)
+            return
+        for message in submitted.messages:
+            if not self._pays(session, 1.0):
+                return
+            self._take(session, [message])
+
     def _affords(self, wish: Costly) -> bool:
-        """May a connection want more? Else that was not taken, and it ends when it has got answers
-        to what was: if they were lost with it, it would send the same again, and get no further."""
+        """May a connection want more?"""
         session = self._roster.get(wish.connection)
         if session is None or session.leaving is not None:
             return False
-        session.leaving = self._rates.spend(session, wish)
+        return self._pays(session, cost(session, wish))
+
+    def _pays(self, session: Session, price: float) -> bool:
+        """If not, that was not taken, and the connection ends when it has got answers to what was:
+        if they were lost with it, it would send the same again, and get no further."""
+        session.leaving = self._rates.spend(session, price)
         if session.leaving is None:
             return True
         if not session.unanswered:

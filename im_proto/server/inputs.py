@@ -25,7 +25,7 @@ class ConnectionMade:
     messages: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class BytesReceived:
     """Bytes came in, in any chunking."""
 

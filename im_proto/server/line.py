@@ -29,7 +29,11 @@ class Line(Generic[T]):
 
     def append(self, user: UserId, item: T) -> None:
         """One more at the end of what the user wants."""
-        self._queues.setdefault(user, deque()).append(item)
+        queue = self._queues.get(user)
+        if queue is None:
+            self._queues[user] = deque((item,))
+        else:
+            queue.append(item)
         self._size += 1
 
     def prepend(self, user: UserId, item: T) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from ..wire import ChatSendToOne, codes
@@ -34,16 +34,15 @@ CONFLICT_RETRY_AFTER: Final = 0.05
 class Mail(Pushes):
     """Takes messages and read marks, commits them, and answers."""
 
-    def _on_submitted(self, submitted: talk.Submitted) -> None:
-        session = self._roster.get(submitted.connection)
-        if session is None:
-            return
-        self.desk.owes(session)
-        if not self.authorizes:
-            self._submit(session, submitted.message, allowed=True)
-            return
-        for _, message, allowed in self._gate.arrived(session, submitted.message):
-            self._submit(session, message, allowed=allowed)
+    def _take(self, session: Session, messages: Sequence[ChatSendToOne]) -> None:
+        """Messages that a session may send; it is owed an answer to each."""
+        self.desk.owes(session, len(messages))
+        for message in messages:
+            if not self.authorizes:
+                self._submit(session, message)
+                continue
+            for _, passed, allowed in self._gate.arrived(session, message):
+                self._submit(session, passed, allowed=allowed)
 
     def _on_authorized(self, answer: Authorized) -> None:
         passed, lost, calls = self._gate.authorized(answer)
@@ -56,21 +55,22 @@ class Mail(Pushes):
             self._questions.permitted(request, answer.allowed)
         self._end_senders(lost, UNSAID)
 
-    def _submit(self, session: Session, message: ChatSendToOne, *, allowed: bool) -> None:
-        self._commits.submit(
+    def _submit(self, session: Session, message: ChatSendToOne, *, allowed: bool = True) -> None:
+        commits = self._commits
+        commits.submit(
             session.connection,
             Submission(
-                key=self._commits.key(),
-                sender=session.user,
-                device=session.device,
-                generation=session.generation,
-                msg_id=message.msg_id,
-                to_user=message.to_user,
-                content=message.content,
-                message_type=message.message_type or "text",
-                session_id=message.session_id,
-                wants_receipt="receipts" in session.granted,
-                forbidden=not allowed,
+                commits.key(),
+                session.user,
+                session.device,
+                session.generation,
+                message.msg_id,
+                message.to_user,
+                message.content,
+                message.message_type or "text",
+                message.session_id,
+                "receipts" in session.granted,
+                not allowed,
             ),
         )
 
@@ -123,6 +123,8 @@ class Mail(Pushes):
     def _commit(self) -> None:
         """Give the store what waits for it."""
         due = self._timers.get(HubTimer.CURSORS) is None or self._draining is not None
+        if not self._commits.due(cursors=due):
+            return
         at = self.desk.wall_ms
         while actions := self._commits.next(self.desk.request, at, self.desk.now, cursors=due):
             for action in actions:
@@ -137,16 +139,18 @@ class Mail(Pushes):
         stale: list[tuple[Submission, int, list[Waiter]]] = []
         held: dict[int, None] = {}
         given_up: set[Waiter] = set()
+        waiters_of = self._commits.waiters
         for submission, result in zip(commit.submissions, done.results, strict=True):
-            waiters = self._commits.waiters(submission.key)
-            if isinstance(result, Fenced):
-                if not self._on_fenced(submission, waiters, stale):
-                    given_up.update(waiters)
-                continue
-            if isinstance(result, Conflicting | Held):
-                held.update({waiter: None for waiter in waiters if isinstance(waiter, int)})
-            if isinstance(result, Held):
-                continue
+            waiters = waiters_of(submission.key)
+            if not isinstance(result, Stored):  # which nearly all are
+                if isinstance(result, Fenced):
+                    if not self._on_fenced(submission, waiters, stale):
+                        given_up.update(waiters)
+                    continue
+                if isinstance(result, Conflicting | Held):
+                    held.update({waiter: None for waiter in waiters if isinstance(waiter, int)})
+                if isinstance(result, Held):
+                    continue
             answer = _answer(submission, result)
             for waiter in waiters:
                 self._answer(waiter, answer)
@@ -206,8 +210,7 @@ class Mail(Pushes):
             if not marked.found:
                 text = "you have received no such message"
                 answer = talk.ReadAnswer(msg_id=mark.msg_id, code=codes.NOT_FOUND, text=text)
-            self._tell(session.connection, answer)
-            self.desk.answered(session)
+            self.desk.answer(session, answer)
 
     def _answer(self, waiter: Waiter, answer: talk.Answer) -> None:
         if isinstance(waiter, FromSite):
@@ -215,8 +218,7 @@ class Mail(Pushes):
             return
         session = self._roster.get(waiter)
         if session is not None:
-            self._tell(waiter, answer)
-            self.desk.answered(session)
+            self.desk.answer(session, answer)
 
     def _commit_failed(self, request: int) -> None:
         """Acknowledge nothing and close: the client sends everything again, in order."""
@@ -228,6 +230,8 @@ class Mail(Pushes):
             self._commits.forget_cursors()
         if self._commits.moved:
             self._timers.set(HubTimer.CURSORS, self.desk.now + CURSOR_DELAY)
+        else:
+            self._timers.cancel(HubTimer.CURSORS)
         hit: dict[int, None] = {}
         keys = [*(s.key for s in commit.submissions), *(mark.key for mark in commit.reads)]
         for key in keys:
@@ -254,12 +258,7 @@ class Mail(Pushes):
 
 def _answer(submission: Submission, result: CommitResult) -> talk.Answer:
     if isinstance(result, Stored):
-        return talk.Answer(
-            msg_id=submission.msg_id,
-            code=codes.OK,
-            timestamp=result.timestamp,
-            session_id=result.session_id,
-        )
+        return talk.Answer(submission.msg_id, codes.OK, None, result.timestamp, result.session_id)
     if isinstance(result, Conflicting):
         return talk.Answer(
             msg_id=submission.msg_id,

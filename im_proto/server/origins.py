@@ -155,6 +155,9 @@ def place(address: str, proxies: Sequence[Network]) -> str | None:
     What is no address stays as it is. None: it counts as none, as it is empty (a local socket) or
     stands for many (one of the proxies).
     """
+    if not proxies and ":" not in address and "%" not in address:
+        # asked seven times of each connection: of IPv4 there is one form, and the rest stays too
+        return address or None
     parsed = _parsed(address)
     if parsed is None:
         return address or None

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
+from typing import Final
 
 from ..wire import UserId
 from ..wire.session import ACTIVE
@@ -122,22 +123,56 @@ class Plan:
         """What comes into each mailbox, as it will be read from there."""
         found: dict[UserId, list[Entry]] = {}
         for new in self.entries:
-            found.setdefault(new.user, []).append(new.entry())
+            listed = found.get(new.user)
+            if listed is None:
+                listed = found[new.user] = []
+            listed.append(new.entry())
         return tuple((user, tuple(entries)) for user, entries in found.items())
 
 
+class DraftMailbox:
+    """A mailbox, as it is by now. What comes into it comes by `Draft.enter`."""
+
+    __slots__ = ("delivered", "epoch", "had", "head")
+
+    def __init__(self, mailbox: Mailbox) -> None:
+        self.epoch, self.head, self.delivered = mailbox
+        #: its head before the batch
+        self.had = self.head
+
+
+class DraftDevice:
+    """A device, as it is by now."""
+
+    __slots__ = ("cursor", "forgotten", "generation", "last_msg_id")
+
+    def __init__(self, device: Device) -> None:
+        self.generation, self.cursor, self.last_msg_id, self.forgotten = device
+
+
+#: Of a device that the store does not know.
+_NO_DEVICE: Final = Device(generation=0, cursor=None, last_msg_id=0)
+#: Makes a NamedTuple in half the time that its own `__new__` takes.
+new_tuple: Final = tuple.__new__
+
+
 class Draft:
-    """A plan that comes about: the snapshot, and on top of it what the batch has done so far."""
+    """A plan that comes about: the snapshot, and on top of it what the batch has done so far.
+
+    Mailboxes and devices are changed in place; those that were are in `grown` and `moved`.
+    """
 
     def __init__(self, snapshot: Snapshot, at: int) -> None:
         self._snapshot = snapshot
         self.at = at
         self.messages: list[Message] = []
         self.entries: list[NewEntry] = []
-        self.mailboxes: dict[UserId, Mailbox] = {}
-        self.devices: dict[DeviceKey, Device] = {}
+        self.grown: dict[UserId, DraftMailbox] = {}
+        self.moved: dict[DeviceKey, DraftDevice] = {}
         self.sessions: dict[int, BookSession] = {}
         self.acquainted: list[Pair] = []
+        self._mailboxes: dict[UserId, DraftMailbox] = {}
+        self._devices: dict[DeviceKey, DraftDevice] = {}
         self._messages: dict[Identity, Message] = {}
         self._sessions: dict[int, BookSession] = {}
         self._chats: dict[Pair, BookSession] = {}
@@ -156,13 +191,13 @@ class Draft:
 
     # ---- devices
 
-    def device(self, key: DeviceKey) -> Device:
-        """What is known of a device by now."""
-        return (
-            self.devices.get(key)
-            or self._snapshot.devices.get(key)
-            or Device(generation=0, cursor=None, last_msg_id=0)
-        )
+    def device(self, key: DeviceKey) -> DraftDevice:
+        """What is known of a device by now. Who changes it puts it into `moved`."""
+        device = self._devices.get(key)
+        if device is None:
+            device = DraftDevice(self._snapshot.devices.get(key, _NO_DEVICE))
+            self._devices[key] = device
+        return device
 
     def is_fenced(self, user: UserId, device: str, generation: int) -> bool:
         """Is there a newer login of this device? Plain logins never replace one another."""
@@ -178,13 +213,16 @@ class Draft:
 
     # ---- mailboxes
 
-    def mailbox(self, user: UserId) -> Mailbox:
-        """A mailbox, as it is by now.
+    def mailbox(self, user: UserId) -> DraftMailbox:
+        """A mailbox, as it is by now. Who changes `delivered` puts it into `grown`.
 
         Raises:
             KeyError: the snapshot lacks it.
         """
-        return self.mailboxes.get(user) or self._snapshot.mailboxes[user]
+        mailbox = self._mailboxes.get(user)
+        if mailbox is None:
+            mailbox = self._mailboxes[user] = DraftMailbox(self._snapshot.mailboxes[user])
+        return mailbox
 
     def next_seq(self, user: UserId) -> int:
         """The seq of the next entry of a mailbox."""
@@ -192,14 +230,34 @@ class Draft:
 
     def enter(self, user: UserId, what: Message | ReceiptEntry | ReadSyncEntry) -> None:
         """Put an entry into a mailbox, at `next_seq`."""
-        epoch, head, delivered = self.mailbox(user)
-        self.mailboxes[user] = Mailbox(epoch, head + 1, delivered)
-        self.entries.append(NewEntry(user, head + 1, self.at, what))
+        self.enter_into(self.mailbox(user), user, what)
+
+    def enter_into(
+        self, mailbox: DraftMailbox, user: UserId, what: Message | ReceiptEntry | ReadSyncEntry
+    ) -> None:
+        """The same, for whoever has the mailbox of the user at hand."""
+        seq = mailbox.head + 1
+        if seq == mailbox.had + 1:
+            self.grown[user] = mailbox
+        mailbox.head = seq
+        self.entries.append(new_tuple(NewEntry, (user, seq, self.at, what)))
+
+    # ---- what came of it
+
+    def mailboxes(self) -> dict[UserId, Mailbox]:
+        """Those that grew or were delivered further."""
+        return {u: Mailbox(box.epoch, box.head, box.delivered) for u, box in self.grown.items()}
 
     def heads(self) -> tuple[tuple[UserId, int], ...]:
         """The newest seq of every mailbox that grew."""
-        before = self._snapshot.mailboxes
-        return tuple((u, b.head) for u, b in self.mailboxes.items() if b.head != before[u].head)
+        return tuple((user, box.head) for user, box in self.grown.items() if box.head != box.had)
+
+    def devices(self) -> dict[DeviceKey, Device]:
+        """Those that did something."""
+        return {
+            key: Device(device.generation, device.cursor, device.last_msg_id, device.forgotten)
+            for key, device in self.moved.items()
+        }
 
     # ---- sessions
 

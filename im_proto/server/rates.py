@@ -16,10 +16,9 @@ from .costs import ENTRIES, cost_of, cost_of_status
 from .desk import Desk, HubTimer
 from .session import Session
 
-#: What costs the store something.
+#: What costs the store something, but for messages, which cost one each.
 Costly = (
-    talk.Submitted
-    | talk.BroadcastAsked
+    talk.BroadcastAsked
     | talk.ReadAsked
     | talk.StatusAsked
     | talk.CallRequested
@@ -53,12 +52,20 @@ class Rates:
         self._expected: set[UserId] = set()
         self._number = 0
 
-    def spend(self, session: Session, wish: Costly) -> talk.End | None:
+    def afford(self, session: Session, price: float) -> bool:
+        """Take so much if it leaves no debt. If not, nothing is taken: see `spend`."""
+        bucket = self._bucket(session.user)
+        if bucket.level(self._desk.now) < price:
+            return False
+        bucket.take(self._desk.now, price)
+        return True
+
+    def spend(self, session: Session, price: float) -> talk.End | None:
         """A connection wants something. Returns how it ends for that, which is not to be done then;
         in debt it is done, and the next is read when it is paid."""
         bucket = self._bucket(session.user)
         refused = bucket.level(self._desk.now) <= -self._burst
-        if refused or bucket.take(self._desk.now, _cost(session, wish)) < 0:
+        if refused or bucket.take(self._desk.now, price) < 0:
             self._pause(session, bucket)
         return self._sent_away(bucket) if refused else None
 
@@ -147,8 +154,8 @@ class Rates:
         return talk.End(code=4009, reason="too much at once", retry_after=wait)
 
 
-def _cost(session: Session, wish: Costly) -> float:
-    """In messages."""
+def cost(session: Session, wish: Costly) -> float:
+    """What a wish costs, in messages."""
     match wish:
         case talk.StatusAsked():
             return cost_of_status(len(wish.msg_ids))

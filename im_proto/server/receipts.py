@@ -38,26 +38,32 @@ class Receipts:
         if not sound_cursor(move) or draft.is_fenced(user, move.device, move.generation):
             return
         device = draft.device(key)
-        if device.cursor is not None and move.seq <= device.cursor:
+        began = device.cursor
+        if began is None:
+            began = move.base or 0
+        elif move.seq <= began:
             return
-        draft.devices[key] = device._replace(cursor=move.seq)
-        began = (move.base or 0) if device.cursor is None else device.cursor
+        device.cursor = move.seq
+        draft.moved[key] = device
         mailbox = draft.mailbox(user)
         upto = min(move.seq, mailbox.head)
         above = max(mailbox.delivered, began)
         if upto <= above:
             return
-        draft.mailboxes[user] = mailbox._replace(delivered=upto)
-        self._tell(
-            user,
-            "delivered",
-            [
-                message
-                for message in self._undelivered.get(user, {}).values()
-                if above < message.seq <= upto
-                and message.seq > read_by(self._session(message.session_id), user)
-            ],
-        )
+        mailbox.delivered = upto
+        draft.grown[user] = mailbox
+        read: dict[int, int] = {}  # of each session, up to which seq
+        told = []
+        for message in self._undelivered.get(user, {}).values():
+            if not above < message.seq <= upto:
+                continue
+            session_id = message.session_id
+            if session_id not in read:
+                read[session_id] = read_by(self._session(session_id), user)
+            if message.seq > read[session_id]:
+                told.append(message)
+        if told:
+            self._tell(user, "delivered", told)
 
     def mark(self, mark: ReadMark) -> Marked:
         """Note that a user has read everything from somebody in a session, up to a message."""

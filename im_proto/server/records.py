@@ -2,6 +2,10 @@
 
 A store is whatever keeps them: SQLite in `im_server`, a dictionary in a simulator. What is
 decided inside a transaction stands in `commit.py`, so that every store decides the same.
+
+What is made for each message (Submission, Stored, MailboxEntry) is not frozen, and can be made
+without naming its fields: both cost more than the rest of what is decided about it. Nobody changes
+one all the same.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ from ..wire.extensions import SentState
 PLAIN: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class Submission:
     """A message on its way into the store.
 
@@ -80,7 +84,7 @@ class CursorMove:
 # ---- results, one per Submission, in order
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class Stored:
     """The message is in the mailbox of `to_user`, now (`repeat` False) or since before (True).
 
@@ -151,7 +155,7 @@ class Marked:
     found: bool | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class MailboxEntry:
     """A message in a mailbox, as it is pushed. `timestamp`: accepted at, in milliseconds.
 

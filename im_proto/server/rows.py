@@ -109,13 +109,13 @@ class NewEntry(NamedTuple):
         if not isinstance(what, Message):
             return what
         return MailboxEntry(
-            seq=self.seq,
-            from_user=what.sender,
-            to_user=what.to_user,
-            msg_id=what.msg_id,
-            content=what.content,
-            message_type=what.message_type,
-            session_id=what.session_id,
-            timestamp=what.timestamp,
-            device=what.device,
+            self.seq,
+            what.sender,
+            what.to_user,
+            what.msg_id,
+            what.content,
+            what.message_type,
+            what.session_id,
+            what.timestamp,
+            what.device,
         )

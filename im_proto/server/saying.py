@@ -37,7 +37,7 @@ def pushed(entry: Entry, user: UserId, *, numbered: bool) -> Message | None:
         copy = entry.to_user != user
         if copy and not numbered:
             return None
-        return ChatRedirectToUser.model_construct(
+        return ChatRedirectToUser.trusted(
             content=entry.content,
             msg_id=entry.msg_id,
             from_user=entry.from_user,
@@ -51,7 +51,7 @@ def pushed(entry: Entry, user: UserId, *, numbered: bool) -> Message | None:
     if not numbered:
         return None
     if isinstance(entry, ReceiptEntry):
-        return ReceiptPush.model_construct(
+        return ReceiptPush.trusted(
             msg_ids=list(entry.msg_ids),
             user=entry.user,
             status=entry.status,
@@ -59,13 +59,13 @@ def pushed(entry: Entry, user: UserId, *, numbered: bool) -> Message | None:
             timestamp=entry.timestamp,
             seq=entry.seq,
         )
-    return ReadSync.model_construct(from_user=entry.from_user, msg_id=entry.msg_id, seq=entry.seq)
+    return ReadSync.trusted(from_user=entry.from_user, msg_id=entry.msg_id, seq=entry.seq)
 
 
 def simple(what: Simple) -> Message:
     """The message that says it."""
     if isinstance(what, talk.PushUnstored):
-        return ChatRedirectToUser.model_construct(
+        return ChatRedirectToUser.trusted(
             content=what.content,
             msg_id=what.msg_id,
             from_user=what.from_user,

@@ -16,9 +16,10 @@ def unstorable(submission: Submission) -> str | None:
         return "a user id is not canonical"
     if not _is_text(submission.device):
         return "the device id is not text"
-    if not _is_id(submission.msg_id, 1):
+    msg_id, session_id = submission.msg_id, submission.session_id
+    if not (type(msg_id) is int and 1 <= msg_id <= MAX_ID):
         return "the msgId is not an int64 above zero"
-    if submission.session_id is not None and not _is_id(submission.session_id, 0):
+    if session_id is not None and not (type(session_id) is int and 0 <= session_id <= MAX_ID):
         return "the sessionId is not an int64"
     if not (_is_text(submission.content) and _is_text(submission.message_type)):
         return "a text holds a NUL character or a lone surrogate"
@@ -41,9 +42,9 @@ def _is_id(value: object, low: int) -> bool:
 
 
 def _is_user(value: object) -> bool:
-    # Stores key users by text, so "7" would be the int 7 there and somebody else here.
     if type(value) is int:
         return 1 <= value <= MAX_ID
+    # Stores key users by text, so "7" would be the int 7 there and somebody else here.
     try:
         return type(value) is str and user_id(value) == value
     except ValueError:
@@ -53,6 +54,8 @@ def _is_user(value: object) -> bool:
 def _is_text(value: object) -> bool:
     if not isinstance(value, str) or "\x00" in value:
         return False
+    if value.isascii():  # nearly always, and known without a look
+        return True
     try:
         value.encode()
     except UnicodeEncodeError:

@@ -1,6 +1,9 @@
 """What the connections and the hub say to each other, inside one process.
 
 `ToHub` are the hub's inputs that come from a connection; `FromHub` what a connection is told.
+
+What is made for each message, or for each frame, is not frozen: that would cost more than what is
+done with it. Nobody changes one that was passed on.
 """
 
 from __future__ import annotations
@@ -48,12 +51,12 @@ class LoginAsked:
     show_last_seen: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class Submitted:
-    """A logged-in connection sends a message whose form is good."""
+    """A logged-in connection sends messages whose form is good: all that it says in a row."""
 
     connection: int
-    message: ChatSendToOne
+    messages: list[ChatSendToOne]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +67,7 @@ class BroadcastAsked:
     message: ChatSendToAll
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class Acknowledged:
     """Everything up to `seq` has arrived: by CHAT_ACK_REQUEST, or by a plain peer's Pong."""
 
@@ -174,7 +177,7 @@ class LoggedIn:
     oldest: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class Answer:
     """Answer a CHAT_SEND_…_REQUEST. `timestamp` is in milliseconds since 1970."""
 
@@ -317,9 +320,9 @@ FromHub = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class SendTo:
-    """Of the hub: tell a connection something."""
+    """Of the hub: tell a connection this, in order: all that one step of the hub brings it."""
 
     connection: int
-    talk: FromHub
+    said: list[FromHub]

@@ -2,7 +2,8 @@
 want together holds up nobody who says little.
 
 Nothing is slowed down by it while the server has time: a turn comes as soon as those who say little
-were looked at once.
+were looked at once. And while hardly anybody says much, nobody waits: to stop reading and to go on
+costs as much as some messages.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from typing import Final
 
 from ..bucket import Buckets
 
-#: Bytes that a connection may say each second without waiting for turns: ten short messages …
-RATE: Final = 2_048.0
-#: … and at once: a log-in with its token, and a first few messages. 4 KiB of short messages are
-#: some 5 ms of work, and as much is read in a turn.
-BURST: Final = 4_096.0
+#: Bytes that a connection may say each second without waiting for turns: forty short messages …
+RATE: Final = 8_192.0
+#: … and at once: a log-in with its token, and what has heaped up in an outbox. 16 KiB of short
+#: messages are some 3 ms of work, and as much is read in a turn.
+BURST: Final = 16_384.0
+#: So many may say much without waiting, as long as nobody waits: two who talk to each other.
+FREE: Final = 2
 
 
 class Turns:
@@ -26,6 +29,8 @@ class Turns:
         self._buckets: Buckets[int] = Buckets(RATE, BURST)
         #: who waits, first come first
         self._line: OrderedDict[int, None] = OrderedDict()
+        #: who says much and need not wait while nobody does, who was so longest first
+        self._free: OrderedDict[int, None] = OrderedDict()
 
     def __bool__(self) -> bool:
         """Does anybody wait?"""
@@ -41,6 +46,9 @@ class Turns:
         """
         if self._buckets.of(connection, now).take(now, size) >= 0:
             return False
+        if not self._line and (connection in self._free or len(self._free) < FREE):
+            self._free[connection] = None
+            return False
         self._line.setdefault(connection)
         return True
 
@@ -48,8 +56,13 @@ class Turns:
         """A connection says nothing more."""
         self._buckets.forget(connection)
         self._line.pop(connection, None)
+        self._free.pop(connection, None)
 
     def next(self) -> int:
         """Whose turn it is. Asked only while somebody waits."""
         connection, _ = self._line.popitem(last=False)
+        self._free[connection] = None
+        self._free.move_to_end(connection)
+        if len(self._free) > FREE:
+            self._free.popitem(last=False)
         return connection

@@ -223,9 +223,9 @@ class MemoryStore:
         """The oldest seq that a mailbox still holds; its head + 1 if it holds none."""
         return self._oldest.get(user, 1)
 
-    def entries(self, user: UserId) -> list[Entry]:
-        """What a mailbox still holds, in order."""
-        return [new.entry() for new in self._entries.get(user, [])]
+    def entries(self, user: UserId, above: int = 0) -> list[Entry]:
+        """What a mailbox still holds above a seq, in order."""
+        return [new.entry() for new in self._between(user, above, self._mailbox(user).head)]
 
     def trim(self, user: UserId, oldest: int) -> None:
         """Retention: the mailbox holds nothing below `oldest` any more."""

@@ -82,7 +82,7 @@ def test_a_store_that_fails_is_told_and_the_connection_goes_on() -> None:
 
 
 def test_a_few_calls_of_a_connection_are_with_the_store_at_a_time() -> None:
-    kit = Kit(in_flight=8, commit_batch=128)
+    kit = Kit(in_flight=8, commit_batch=512)
     one = kit.user(1, **ALL)
     kit.wait(1)
     kit.holding = True

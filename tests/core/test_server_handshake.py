@@ -330,17 +330,15 @@ def test_the_answer_to_the_login_stands_alone_whatever_is_said_with_it() -> None
     entry = MailboxEntry(seq=1, from_user=2, to_user=1, msg_id=1, content="x", timestamp=1,
                          message_type="text", session_id=None)  # fmt: skip
     beat = inp.TextReceived(connection=1, text='{"type":"HEARTBEAT_REQUEST"}')
-    push = talk.SendTo(connection=1, talk=talk.Push(entries=(entry, entry)))
+    push = talk.SendTo(1, [talk.Push(entries=(entry, entry))])
     said = core.step(beat, LOGGED_IN, push, now=START)
     frames = [json.loads(action.text) for action in said if isinstance(action, act.SendText)]
     assert [type(frame) for frame in frames] == [dict, dict, list]
     assert frames[1]["type"] == "AUTH_RESPONSE"
 
 
-WELCOME = talk.SendTo(connection=1, talk=talk.Welcome())
-LOGGED_IN = talk.SendTo(
-    connection=1, talk=talk.LoggedIn(last_msg_id=0, epoch="e", resume=None, base=0, oldest=1)
-)
+WELCOME = talk.SendTo(1, [talk.Welcome()])
+LOGGED_IN = talk.SendTo(1, [talk.LoggedIn(last_msg_id=0, epoch="e", resume=None, base=0, oldest=1)])
 
 
 def online_core(kit: Kit, *, step: bool = True) -> ServerCore:

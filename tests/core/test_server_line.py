@@ -61,7 +61,7 @@ def test_a_flood_of_one_user_does_not_hold_up_the_message_of_another() -> None:
 
 
 def test_no_more_is_asked_at_once_than_a_batch_costs() -> None:
-    kit = Kit(commit_batch=100)
+    kit = Kit(commit_batch=400)
     asking, other = [kit.user(user, **ALL) for user in range(10, 20)], kit.user(1)
     kit.holding = True
     other.chat(1, 3, "first")  # a commit is under way, so that the rest heaps up
@@ -72,7 +72,7 @@ def test_no_more_is_asked_at_once_than_a_batch_costs() -> None:
     kit.answer()
     asked = [action for action in kit.held if isinstance(action, act.StoreCall)]
     assert asked
-    assert sum(weight(question) for question in asked[:-1]) < 100
+    assert sum(weight(question) for question in asked[:-1]) < 400
     for _ in range(2):  # each of the ten asks once before it is his turn
         kit.answer(len(kit.held))
     assert kit.submissions[-1].content == "hello"

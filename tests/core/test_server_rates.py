@@ -15,7 +15,7 @@ from im_proto.server import inputs as inp
 from im_proto.server import talk
 from im_proto.server.calls import Call
 from im_proto.server.core import ServerCore
-from im_proto.server.costs import COSTS, weight
+from im_proto.server.costs import COSTS, IN_STORE, weight
 from im_proto.server.hub import HubTimer
 from im_proto.server.inputs import CallAsked, SendAsked
 from im_proto.testing import SimWorld
@@ -167,11 +167,13 @@ def test_who_wants_everything_pushed_again_pays_for_each_entry() -> None:
 def test_a_question_to_the_store_weighs_what_its_user_pays_for_it() -> None:
     def of(op: Any) -> float:
         call = Call(op=op)
-        return weight(act.StoreCall(request=1, user=1, call=call, at=0))
+        return weight(act.StoreCall(request=1, user=1, call=call, at=0)) / IN_STORE
 
     def of_ids(count: int) -> float:
-        return weight(
-            act.StoreStatus(request=1, user=1, device="", msg_ids=(1,) * count, forgotten_before=0)
+        ids = (1,) * count
+        return (
+            weight(act.StoreStatus(request=1, user=1, device="", msg_ids=ids, forgotten_before=0))
+            / IN_STORE
         )
 
     assert {op: of(op) for op in [*SessionOp, "close"]} == {
@@ -393,13 +395,13 @@ def test_a_transport_of_whole_messages_is_told_nothing_behind_the_close_either()
     core = ServerCore(1, kit.config, now=START, wall_offset=0)
     beat = inp.TextReceived(connection=1, text='{"type":"HEARTBEAT_REQUEST"}')
     upgrade = inp.UpgradeAsked(connection=1, target="/ws")
-    core.step(upgrade, talk.SendTo(connection=1, talk=talk.Welcome()), now=START)
+    core.step(upgrade, talk.SendTo(1, [talk.Welcome()]), now=START)
     said = core.step(*[beat] * 30, now=START)
     assert isinstance(said[0], act.PauseReading) and isinstance(said[-2], act.SendClose)
     assert isinstance(said[-1], act.ResumeReading), "for the peer's close"
     malformed = '{"type":"AUTH_REQUEST","message":{}}'
     core = ServerCore(1, kit.config, now=START, wall_offset=0)
-    core.step(upgrade, talk.SendTo(connection=1, talk=talk.Welcome()), now=START)
+    core.step(upgrade, talk.SendTo(1, [talk.Welcome()]), now=START)
     said = core.step(inp.TextReceived(connection=1, text=malformed), beat, now=START)
     assert isinstance(said[-1], act.SendClose)
 

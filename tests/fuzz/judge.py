@@ -55,7 +55,8 @@ def held(framing: Framing) -> int:
     """How many bytes of the peer's a framing holds."""
     total = sum(len(piece.encode()) for piece in framing._text) + len(framing._bytes)
     if framing._frames is not None:
-        total += len(framing._frames.decoder.buffer)
+        protocol = framing._frames._protocol
+        total += 0 if protocol is None else len(protocol.decoder.buffer)
     elif framing._opening is not None:
         total += len(framing._opening.heads.buffer)
     return total

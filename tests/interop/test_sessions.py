@@ -573,7 +573,7 @@ async def test_a_bug_of_ours_releases_who_waits(kind: str, monkeypatch: pytest.M
 
     with SessionServer() as server:
         async with ours(kind, server) as client:
-            monkeypatch.setattr(client.client._engine.core.sessions, "answered", broken)
+            monkeypatch.setattr(type(client.client._engine.core.sessions), "answered", broken)
             error = await client.error("get_session", 1)
             assert error.code == IMErrorCode.UNKNOWN_ERROR
             assert isinstance(error.__cause__, ZeroDivisionError)

@@ -26,7 +26,7 @@ class Desk:
         self.batches: list[tuple[int, list[int]]] = []
 
     def step(self, event: HubInput) -> list[HubOutput]:
-        out = self.hub.step(event, 0.0)
+        out = self.hub.step(event, now=0.0)
         for action in out:
             if isinstance(action, StoreLogin):
                 self.logins.append(action)
@@ -63,7 +63,7 @@ class Desk:
     def send(self, connection: int, *msg_ids: int) -> None:
         for msg_id in msg_ids:
             message = ChatSendToOne(msg_id=msg_id, to_user=2, content=f"m{msg_id}")
-            self.step(talk.Submitted(connection=connection, message=message))
+            self.step(talk.Submitted(connection=connection, messages=[message]))
 
     def committed(self, *, fenced: bool) -> None:
         commit, self.commit = self.commit, None

@@ -59,13 +59,11 @@ def test_receipts_copies_and_presence_are_told() -> None:
 
 def client_forgets(patch: Patch, kind: type) -> None:
     """A client that keeps such events to itself."""
-    event = Receiving._event
+    event = Receiving._other
     patch.setattr(
         Receiving,
-        "_event",
-        lambda r, push, delivery: (
-            None if isinstance(found := event(r, push, delivery), kind) else found
-        ),
+        "_other",
+        lambda r, push: None if isinstance(found := event(r, push), kind) else found,
     )
 
 

@@ -127,7 +127,7 @@ def every_push_is_lost(p: Patch) -> None:
 
 def the_last_goes_first(p: Patch) -> None:
     def add(_: None, self: A, message: A) -> None:
-        self._conversations[message.to_user].waiting.rotate(1)
+        self._conversations[message.to_user].waiting.move_to_end(message.ref, last=False)
 
     wrap(p, Outbox, "add", add)
 
@@ -201,7 +201,10 @@ def a_peer_can_raise(p: Patch) -> None:
     def dispatch(self: A, message: A) -> None:
         raise AssertionError("raised by what a peer said")
 
-    replace(p, ClientCore, "_dispatch", dispatch)
+    from im_proto.client import core
+
+    for kind in core._SAID:
+        p.setitem(core._SAID, kind, dispatch)
 
 
 def no_window(p: Patch) -> None:

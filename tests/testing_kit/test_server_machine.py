@@ -46,7 +46,8 @@ def test_the_machine_gets_where_it_is_meant_to_get() -> None:
 def answered_before_the_commit(p: Patch) -> None:
     def submitted(self: A, asked: A) -> None:
         if self._roster.get(asked.connection) is not None:
-            self._tell(asked.connection, talk.Answer(msg_id=asked.message.msg_id, code=0))
+            for message in asked.messages:
+                self._tell(asked.connection, talk.Answer(msg_id=message.msg_id, code=0))
 
     p.setitem(h._HANDLERS, talk.Submitted, submitted)
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .world import SimWorld
 
 
-class ClientNode(Node[inp.Input]):
+class ClientNode(Node[inp.Input | inp.TurnEnded]):
     """A process with a client engine.
 
     Args:
@@ -45,6 +45,8 @@ class ClientNode(Node[inp.Input]):
         events: all that the application was told, if the world records.
         received, accepted, failed: the same, by kind.
         tells_wall: its adapter looks at the wall clock at every wake-up.
+        turns: its adapter tells the engine of turns: every second one's does, unless the world
+            makes its engines in a way of its own.
         no_names: names can't be resolved here.
         token_trouble: None, "fails", "slow", "never", "expired" or "nonsense": what the token
             function does.
@@ -74,6 +76,9 @@ class ClientNode(Node[inp.Input]):
         self.accepted: list[ev.MessageAccepted] = []
         self.failed: list[ev.MessageFailed] = []
         self.tells_wall = True
+        self.turns = world.make_engine is ClientEngine and len(world.clients) % 2 == 1
+        #: the end of this turn is to come
+        self._turn_ends = False
         self.no_names = False
         self.token_trouble: str | None = None
         #: the stream that it opened last
@@ -99,12 +104,15 @@ class ClientNode(Node[inp.Input]):
             return
         self.lives += 1
         machine = self.machine
+        more = {"turns": True} if self.turns else {}
+        self._turn_ends = False
         self.engine = self.world.make_engine(
             self.config,
             now=self.now,
             wall=machine.wall(self.world.now),
             rng=self.world.rng,
             journal=copy.deepcopy(self.disk),
+            **more,
         )
         self.world.ledger.born(self)
         self.world.note(self, "=", "started")
@@ -218,7 +226,7 @@ class ClientNode(Node[inp.Input]):
         """With what the wall clock says: adapters look at it at every wake-up."""
         return inp.TimePassed(wall=self.machine.wall(self.world.now) if self.tells_wall else None)
 
-    def _take(self, event: inp.Input) -> None:
+    def _take(self, event: inp.Input | inp.TurnEnded) -> None:
         engine = self.engine
         if engine is None:
             return
@@ -230,6 +238,16 @@ class ClientNode(Node[inp.Input]):
         for action in actions:
             _CARRY_OUT[type(action)](self, action)
         world.invariants.client(self, engine, event, now)
+        if engine.unsettled and not self._turn_ends:
+            self._turn_ends = True
+            world.later(0.0, self._end_turn, self.lives)
+
+    def _end_turn(self, life: int) -> None:
+        if life != self.lives or self.engine is None:
+            return
+        self._turn_ends = False
+        if self.engine.unsettled:  # nothing else came in, which would have done the same
+            self.feed(inp.TurnEnded())
 
     def _notify(self, action: act.Notify) -> None:
         event = action.event

@@ -99,8 +99,19 @@ class Hearsay:
 
     # ------------------------------------------------------------ at the end
 
+    def was_told(self, device: Device, entry: Entry) -> bool:
+        """Was a device told of what its mailbox holds besides messages for it, if it has to be?"""
+        if not device.name or not _concerns(device, entry):
+            return True
+        return _fact(entry) in self._told.get((device.user, device.name), {})
+
     def missing(self, device: Device, entries: list[Entry]) -> list[str]:
-        """What a device should have been told by now and was not; a line each."""
+        """What a device should have been told by now and was not; a line each.
+
+        Args:
+            device: one with a name.
+            entries: of its mailbox, those that it may not have been told of yet.
+        """
         name = (device.user, device.name)
         told = self._told.get(name, {})
         due = {
@@ -109,26 +120,28 @@ class Hearsay:
             if entry.seq >= device.excused_below and _concerns(device, entry)
         }
         if not device.excused:
-            due |= self._due.get(name, {}) | self._receipts(device)
+            waiting = self._due.get(name, {})
+            for fact in [fact for fact in waiting if fact in told]:
+                del waiting[fact]
+            due |= waiting | self._receipts(device)
         return [
             f"{fact} was not told to device {device.name} of user {device.user}"
             for fact in due
-            if fact not in told and not self._told_of(name, fact)
+            if fact not in told
         ]
 
-    def _told_of(self, name: tuple[UserId, str], fact: Fact) -> bool:
-        return fact[0] == "come" and fact[1] in self._acknowledged.get(name, {})
-
     def _receipts(self, device: Device) -> dict[Fact, None]:
-        """For what a sender must have a receipt: it has come to a device that has missed nothing,
-        so it was never passed over, and the store has let nothing go, so it was there when it
-        came."""
+        """For what a sender must have a receipt, and has none: it has come to a device that has
+        missed nothing, so it was never passed over, and the store has let nothing go, so it was
+        there when it came."""
         ledger, oldest = self._world.ledger, self._world.server.store.oldest
+        acknowledged = self._acknowledged.get((device.user, device.name), {})
         return {
             ("come", message.msg_id): None
             for message in self._world.server.store.messages
             if message.sender == device.user != message.to_user
             and message.wants_receipt
+            and message.msg_id not in acknowledged
             and oldest(message.to_user) == 1
             and ledger.has_surely_come(message)
         }

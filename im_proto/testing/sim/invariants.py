@@ -33,7 +33,9 @@ class Invariants:
     def __init__(self, world: SimWorld) -> None:
         self._world = world
 
-    def client(self, node: ClientNode, engine: ClientEngine, event: ci.Input, now: float) -> None:
+    def client(
+        self, node: ClientNode, engine: ClientEngine, event: ci.Input | ci.TurnEnded, now: float
+    ) -> None:
         """A client has stepped."""
         core = engine.core
         rule = _illegal(core.connection, core.login.state, core.liveness.state, core.reconnect)
@@ -79,8 +81,8 @@ class Invariants:
         # more numbers than that: then some of them stand for what the store has dropped
         held = [
             entry
-            for entry in node.store.entries(session.user)
-            if session.acked < entry.seq <= session.sent
+            for entry in node.store.entries(session.user, session.acked)
+            if entry.seq <= session.sent
         ]
         if len(held) > limit:
             self._world.fail(f"{len(held)} pushes without an ack")

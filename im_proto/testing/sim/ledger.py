@@ -128,7 +128,7 @@ class Engine:
 class Device:
     """One deviceId of a user, or (name "") all plain clients of a user."""
 
-    __slots__ = ("alive", "done", "excused_below", "name", "user")
+    __slots__ = ("alive", "done", "excused_below", "name", "settled", "user")
 
     def __init__(self, user: UserId, name: str) -> None:
         self.user = user
@@ -137,6 +137,8 @@ class Device:
         #: handled in any life; for plain clients: delivered; and what was reported as dropped
         self.done: dict[Key, None] = {}
         self.excused_below = 0
+        #: the seq up to which nothing of the mailbox can ever be missing again, as was last seen
+        self.settled = 0
 
     @property
     def excused(self) -> bool:
@@ -400,20 +402,27 @@ class Ledger:
         for device in self._devices.values():
             if not device.alive:
                 continue
-            entries = self._world.server.store.entries(device.user)
+            entries = self._world.server.store.entries(device.user, device.settled)
             if device.name:
                 lines += self._world.hearsay.missing(device, entries)
+            settling = True
             for entry in entries:
-                if not isinstance(entry, MailboxEntry) or entry.to_user != device.user:
-                    continue
-                key = (entry.from_user, device.user, entry.content)
-                if entry.seq < device.excused_below or key in device.done:
-                    continue
-                if not any(key in engine.delivered for engine in device.alive):
-                    lines.append(
-                        f"{entry.content!r} (seq {entry.seq}) did not reach device "
-                        f"{device.name or 'plain'} of user {device.user}"
-                    )
+                if entry.seq < device.excused_below:
+                    settled = True
+                elif not isinstance(entry, MailboxEntry) or entry.to_user != device.user:
+                    settled = self._world.hearsay.was_told(device, entry)
+                else:
+                    key = (entry.from_user, device.user, entry.content)
+                    settled = key in device.done
+                    if not settled and not any(key in one.delivered for one in device.alive):
+                        lines.append(
+                            f"{entry.content!r} (seq {entry.seq}) did not reach device "
+                            f"{device.name or 'plain'} of user {device.user}"
+                        )
+                # nothing is ever taken back of what these three look at
+                settling = settling and settled
+                if settling:
+                    device.settled = entry.seq
         return lines
 
     def check_counters(self) -> None:

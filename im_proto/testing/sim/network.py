@@ -223,13 +223,15 @@ class Network:
         queue, rng = end.queue, self._rng
         while queue and end.flying < end.window:
             data = queue[0]
+            length = size = len(data)
             room = end.window - end.flying
-            size = min(len(data), room)
+            if size > room:
+                size = room
             if end.piece:
                 size = min(size, end.piece)
             elif size > 1 and rng.random() < self.cutting:
                 size = rng.randrange(1, size)
-            if size == len(data):
+            if size == length:
                 queue.popleft()
             else:
                 queue[0] = data[size:]
@@ -246,11 +248,12 @@ class Network:
     def _travel(self, end: End, piece: Piece) -> None:
         # bytes of a stream don't overtake one another, and small pieces come one after the other
         earliest = end.last_at + _APART if end.piece else end.last_at
-        end.last_at = max(earliest, self._world.now + self._way())
-        self._world.at(end.last_at, self._arrive, end, piece)
+        at = self._world.now + self._way()
+        end.last_at = at = max(earliest, at)
+        self._world.at(at, self._arrive, end, piece)
 
     def _way(self) -> float:
-        return self._rng.uniform(0.5, 1.5) * self.latency
+        return (0.5 + self._rng.random()) * self.latency
 
     # ------------------------------------------------------------ arriving
 

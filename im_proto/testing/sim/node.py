@@ -46,7 +46,7 @@ class Node(ABC, Generic[I]):
 
     def feed(self, event: I) -> None:
         """Give the engine an input; one that comes up while another is carried out waits."""
-        if self.frozen:
+        if self.stalled or self.machine.asleep is not None:  # frozen
             self._held.append((self.lives, event))
             return
         if self._busy:
@@ -91,10 +91,13 @@ class Node(ABC, Generic[I]):
         deadline = self.next_deadline()
         if deadline is None:
             return
-        at = max(self.machine.virtual(deadline), self.world.now)
+        world = self.world
+        at, now = self.machine.virtual(deadline), world.now
+        if at < now:
+            at = now
         if self._armed is None or at < self._armed:
             self._armed = at
-            self.world.at(at, self._wake, at)
+            world.at(at, self._wake, at)
 
     def _wake(self, at: float) -> None:
         if at != self._armed:

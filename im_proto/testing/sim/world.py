@@ -62,6 +62,7 @@ class SimWorld:
         self.recording = recording
         self.make_engine = make_engine
         self.history = History(trace)
+        self._note = self.history.note
         self._heap: list[tuple[float, int, Callable[..., object], tuple[Any, ...]]] = []
         self._order = 0
         self._crowd = 0
@@ -172,7 +173,8 @@ class SimWorld:
 
     def later(self, delay: float, what: Callable[..., object], *args: Any) -> None:
         """Do something after `delay` seconds."""
-        self.at(self.now + delay, what, *args)
+        self._order += 1
+        heapq.heappush(self._heap, (self.now + delay, self._order, what, args))
 
     def run(self, seconds: float, until: Callable[[], bool] | None = None) -> bool:
         """Let time pass, at most so long, or until something is true (which is returned).
@@ -299,7 +301,7 @@ class SimWorld:
 
     def note(self, node: Node[Any], direction: str, what: object) -> None:
         """Note what happens at a node."""
-        self.history.note(self.now, node.name, direction, what)
+        self._note(self.now, node.name, direction, what)
 
     def note_world(self, what: str) -> None:
         """Note what the world does to its inhabitants."""

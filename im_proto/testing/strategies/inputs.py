@@ -410,7 +410,7 @@ SERVER_INPUTS: Final[Mapping[type, st.SearchStrategy[Any]]] = {
     si.FramingViolated: _of(
         si.FramingViolated, connection=_small, code=_violation_codes, reason=_words
     ),
-    talk.SendTo: _of(talk.SendTo, connection=_small, talk=_talks),
+    talk.SendTo: _of(talk.SendTo, connection=_small, said=st.lists(_talks, min_size=1, max_size=3)),
 }
 
 
