@@ -63,8 +63,8 @@ def watch_server(points: Points) -> None:
     write = writing.write
 
     @functools.wraps(write)
-    def write_and_reach(connection: Any, plan: Any) -> None:
-        write(connection, plan)
+    def write_and_reach(connection: Any, plan: Any, known: Any) -> None:
+        write(connection, plan, known)
         if plan.results:
             points.reach("commit-inside")
 

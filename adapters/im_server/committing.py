@@ -5,10 +5,9 @@ refuses something in it.
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Callable, Sequence
 from typing import TypeVar
-
-from sqlalchemy import Connection
 
 from im_proto.server import commit as decide
 from im_proto.server.actions import StoreCommit
@@ -25,9 +24,11 @@ from im_proto.server.records import (
 )
 from im_proto.wire import UserId
 
-from . import lookups, writing
+from . import snapshots, writing
 from .database import Database
+from .driver import part
 from .failures import blames_an_item, kind
+from .known import Known
 
 __all__ = ["commit"]
 
@@ -46,12 +47,12 @@ def commit(database: Database, request: StoreCommit) -> Committed:
         StoreError: the database can't write now; nothing was kept.
     """
     try:
-        with database.writing() as connection:
-            batch = _Batch(connection, request)
+        with database.committing() as connection:
+            batch = _Batch(connection, database.known, request)
             batch.apply(request.submissions, request.cursors, request.reads)
     except _BadBatch:
-        with database.writing() as connection:
-            batch = _Batch(connection, request)
+        with database.committing() as connection:
+            batch = _Batch(connection, database.known, request)
             batch.salvage()
     return batch.committed()
 
@@ -59,8 +60,9 @@ def commit(database: Database, request: StoreCommit) -> Committed:
 class _Batch:
     """A batch in one transaction, as a whole or in parts, and what came of it."""
 
-    def __init__(self, connection: Connection, request: StoreCommit) -> None:
+    def __init__(self, connection: sqlite3.Connection, known: Known, request: StoreCommit) -> None:
         self._connection = connection
+        self._known = known
         self._request = request
         self._held: set[decide.DeviceKey] = set()
         self._results: list[CommitResult] = []
@@ -93,7 +95,7 @@ class _Batch:
         """
         try:
             wanted = decide.wanted(submissions, cursors, reads)
-            snapshot = lookups.look_up(self._connection, wanted)
+            snapshot = snapshots.look_up(self._connection, wanted, self._known)
             plan = decide.plan_commit(
                 submissions,
                 cursors,
@@ -103,7 +105,8 @@ class _Batch:
                 held=self._held,
                 session_lifetime=self._request.session_lifetime,
             )
-            writing.write(self._connection, plan)
+            writing.write(self._connection, plan, self._known)
+            self._known.written(plan)
         except Exception as error:
             if blames_an_item(error):
                 # The name alone: texts of the database may quote what it was given.
@@ -147,7 +150,7 @@ class _Batch:
         if not items:
             return
         try:
-            with self._connection.begin_nested():
+            with part(self._connection):
                 apply(items)
         except _BadBatch as bad:
             if len(items) == 1:

@@ -19,12 +19,17 @@ from sqlalchemy.pool import NullPool
 from im_runtime import FileLock, LockHeldError
 
 from . import schema
-from .driver import driver
+from .driver import driver, part, transaction
 from .failures import StoreError, code, short
+from .known import Known
 
 #: What an acknowledged message survives: "power" a power cut, "process" a crash of the server.
 Durability = Literal["power", "process"]
 
+#: Prepared statements that a connection keeps: writing.py has some for each number of rows.
+_STATEMENTS = 400
+#: What a transaction may raise.
+_ERRORS = (exc.SQLAlchemyError, sqlite3.Error, ValueError, OverflowError)
 _SYNCHRONOUS = {"power": "FULL", "process": "NORMAL"}
 
 
@@ -45,6 +50,8 @@ class Database:
         self._synchronous = _SYNCHRONOUS[durability]
         self._busy_timeout = busy_timeout
         self._lock = FileLock(Path(f"{self._path}.lock"))
+        #: of the thread that writes; see `writing`
+        self.known = Known()
         self._writer: Connection | None = None
         self._reader: Connection | None = None
 
@@ -95,13 +102,48 @@ class Database:
         self._reader = self._writer = None
         self._lock.release()
 
-    def writing(self) -> AbstractContextManager[Connection]:
+    @contextmanager
+    def writing(self, *, keeps_known: bool = False) -> Iterator[Connection]:
         """A transaction that may write; one at a time.
+
+        Args:
+            keeps_known: the caller sees to it that what is `known` stays true. Else all of it is
+                forgotten.
 
         Raises:
             StoreError: the database can't write now; nothing was kept.
         """
-        return self._transaction(self._writer)
+        if not keeps_known:
+            self.known.forget()
+        with self._forgetting(), self._transaction(self._writer) as connection:
+            yield connection
+
+    @contextmanager
+    def _forgetting(self) -> Iterator[None]:
+        """What was written in a transaction that fails is not known."""
+        try:
+            yield
+        except BaseException:
+            self.known.forget()
+            raise
+
+    @contextmanager
+    def committing(self) -> Iterator[sqlite3.Connection]:
+        """The same as `writing`, for who needs nothing of SQLAlchemy: its own part of a transaction
+        is a quarter of a commit of one message.
+
+        Raises:
+            StoreError: the database can't write now; nothing was kept.
+        """
+        if self._writer is None:
+            raise StoreError(f"database {self._name} is not open")
+        try:
+            raw = driver(self._writer)
+            scope = part if self._writer.in_transaction() else transaction
+            with self._forgetting(), scope(raw):
+                yield raw
+        except _ERRORS as error:
+            raise StoreError(short(error)) from error
 
     def reading(self) -> AbstractContextManager[Connection]:
         """A transaction that sees the newest commit and writes nothing.
@@ -112,13 +154,27 @@ class Database:
         return self._transaction(self._reader)
 
     @contextmanager
+    def asking(self) -> Iterator[sqlite3.Connection]:
+        """The same as `reading`, for one statement: it needs no transaction.
+
+        Raises:
+            StoreError: the database can't be read now.
+        """
+        if self._reader is None:
+            raise StoreError(f"database {self._name} is not open")
+        try:
+            yield driver(self._reader)
+        except _ERRORS as error:
+            raise StoreError(short(error)) from error
+
+    @contextmanager
     def together(self) -> Iterator[None]:
         """What is written in here is on disk when this ends, all of it, or nothing.
 
         Raises:
             StoreError: the database can't write now; nothing was kept.
         """
-        with self._transaction(self._writer):
+        with self._forgetting(), self._transaction(self._writer):
             yield
 
     def checkpoint(self) -> None:
@@ -139,9 +195,9 @@ class Database:
         if connection is None:
             raise StoreError(f"database {self._name} is not open")
         try:
-            with connection.begin_nested() if connection.in_transaction() else connection.begin():
+            with part(driver(connection)) if connection.in_transaction() else connection.begin():
                 yield connection
-        except (exc.SQLAlchemyError, sqlite3.Error, ValueError, OverflowError) as error:
+        except _ERRORS as error:
             raise StoreError(short(error)) from error
 
     def _connect(self, begin: str) -> Connection:
@@ -154,6 +210,7 @@ class Database:
         arguments: dict[str, Any] = {
             "check_same_thread": False,  # opened here, used by a worker thread
             "timeout": self._busy_timeout,
+            "cached_statements": _STATEMENTS,
         }
         legacy = getattr(sqlite3, "LEGACY_TRANSACTION_CONTROL", None)
         if legacy is not None:  # Python 3.12; its default changes in 3.16
@@ -166,7 +223,7 @@ class Database:
         )
 
         def send_begin(connection: Connection) -> None:
-            connection.exec_driver_sql(begin)
+            driver(connection).execute(begin)
 
         connection = engine.connect()
         driver(connection).isolation_level = None

@@ -1,25 +1,27 @@
-"""What stands in a mailbox, as rows and read again."""
+"""What stands in a mailbox, as rows and read again.
+
+A piece of a mailbox is read with one statement of one row, as lookups.py says why.
+"""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from sqlalchemy import Connection, Integer, bindparam, func, select
+from sqlalchemy import Integer, bindparam, func, literal_column, select
 
 from im_proto.server.records import Entry, MailboxEntry, ReadSyncEntry, ReceiptEntry
-from im_proto.server.rows import Message
 from im_proto.wire import MAX_ID, UserId, user_id
 
+from .driver import AnyConnection, driver, text_of
 from .lookups import user_text
-from .tables import MESSAGE, READ_SYNC, RECEIPT, entries, mailboxes, messages
+from .tables import READ_SYNC, RECEIPT, entries, mailboxes, messages
 
-__all__ = ["of_entry", "oldest_of", "read_entries", "resume_entry"]
+__all__ = ["of_note", "oldest_of", "read_entries", "resume_entry"]
 
 _ENTRIES = (
     select(
         entries.c.seq,
-        entries.c.at,
         entries.c.kind,
         entries.c.data,
         messages.c.sender,
@@ -35,8 +37,13 @@ _ENTRIES = (
     .where(entries.c.user == bindparam("user"), entries.c.seq > bindparam("after"))
     .order_by(entries.c.seq)
     .limit(bindparam("limit", type_=Integer))
+    .offset(literal_column("0"))
 )
-_HEAD = select(mailboxes.c.head).where(mailboxes.c.user == bindparam("user"))
+_piece = _ENTRIES.subquery()
+_PIECE = select(
+    select(func.json_group_array(func.json_array(*_piece.c))).scalar_subquery(),
+    select(mailboxes.c.head).where(mailboxes.c.user == bindparam("of")).scalar_subquery(),
+)
 _OLDEST = select(func.min(entries.c.seq)).where(entries.c.user == bindparam("user"))
 _AT_SEQ = (
     select(messages.c.sender, messages.c.msg_id)
@@ -45,74 +52,70 @@ _AT_SEQ = (
 )
 
 #: all of them, for a test that none scans a table
-STATEMENTS = {"entries": _ENTRIES, "head": _HEAD, "oldest": _OLDEST, "at a seq": _AT_SEQ}
+STATEMENTS = {"entries": _ENTRIES, "piece": _PIECE, "oldest": _OLDEST, "at a seq": _AT_SEQ}
+_PIECE_TEXT = text_of(_PIECE, "user", "after", "limit", "of")
+_OLDEST_TEXT = text_of(_OLDEST, "user")
+_AT_SEQ_TEXT = text_of(_AT_SEQ, "user", "seq")
 
 
 #: `json.dumps` makes an encoder for each call, unless it is told nothing.
 _compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
-def of_entry(
-    what: Message | ReceiptEntry | ReadSyncEntry, row: int | None
-) -> tuple[int, int | None, str | None]:
-    """The columns `kind`, `message_id` and `data`; `row` is that of a message."""
+def of_note(what: ReceiptEntry | ReadSyncEntry) -> tuple[int, str]:
+    """The columns `kind` and `data` of what is no message."""
     if isinstance(what, ReceiptEntry):
         data = [what.user, what.status, what.session_id, what.timestamp, what.msg_ids]
-        return RECEIPT, None, _compact(data)
-    if isinstance(what, ReadSyncEntry):
-        data = [what.from_user, what.msg_id]
-        return READ_SYNC, None, _compact(data)
-    return MESSAGE, row, None
+        return RECEIPT, _compact(data)
+    return READ_SYNC, _compact([what.from_user, what.msg_id])
 
 
-def _an_entry(row: Any) -> Entry:
-    if row.kind == RECEIPT:
-        user, status, session_id, timestamp, msg_ids = json.loads(row.data)
+def _an_entry(row: list[Any], users: dict[str, UserId]) -> Entry:
+    seq, kind, data, sender, recipient, *rest = row
+    if kind == RECEIPT:
+        user, status, session_id, timestamp, msg_ids = json.loads(data)
         return ReceiptEntry(
-            seq=row.seq,
+            seq=seq,
             msg_ids=tuple(msg_ids),
             user=user,
             status=status,
             session_id=session_id,
             timestamp=timestamp,
         )
-    if row.kind == READ_SYNC:
-        from_user, msg_id = json.loads(row.data)
-        return ReadSyncEntry(seq=row.seq, from_user=from_user, msg_id=msg_id)
-    return MailboxEntry(
-        seq=row.seq,
-        from_user=user_id(row.sender),
-        to_user=user_id(row.recipient),
-        msg_id=row.msg_id,
-        content=row.content,
-        message_type=row.message_type,
-        session_id=row.session_id,
-        timestamp=row.accepted_at,
-        device=row.device,
-    )
+    if kind == READ_SYNC:
+        from_user, msg_id = json.loads(data)
+        return ReadSyncEntry(seq=seq, from_user=from_user, msg_id=msg_id)
+    for text in (sender, recipient):
+        if text not in users:
+            users[text] = user_id(text)
+    return MailboxEntry(seq, users[sender], users[recipient], *rest)
 
 
 def read_entries(
-    connection: Connection, user: UserId, after: int, limit: int
+    connection: AnyConnection, user: UserId, after: int, limit: int
 ) -> tuple[tuple[Entry, ...], int]:
     """At most `limit` entries behind `after`, and the newest seq of the mailbox."""
     name = user_text(user)
     # A negative LIMIT would be none at all.
-    span = {"user": name, "after": min(max(after, 0), MAX_ID), "limit": max(limit, 0)}
-    found = tuple(_an_entry(row) for row in connection.execute(_ENTRIES, span))
-    return found, connection.scalar(_HEAD, {"user": name}) or 0
+    span = (name, min(max(after, 0), MAX_ID), max(limit, 0), name)
+    ((rows, head),) = driver(connection).execute(_PIECE_TEXT, span).fetchall()
+    users: dict[str, UserId] = {}
+    # by seq; SQLite gathers them in that order, but doesn't promise it
+    found = [_an_entry(row, users) for row in sorted(json.loads(rows))]
+    return tuple(found), head or 0
 
 
-def oldest_of(connection: Connection, user: UserId) -> int | None:
+def oldest_of(connection: AnyConnection, user: UserId) -> int | None:
     """The oldest seq that a mailbox holds; None if it holds nothing."""
-    found: int | None = connection.scalar(_OLDEST, {"user": user_text(user)})
+    found: int | None
+    ((found,),) = driver(connection).execute(_OLDEST_TEXT, (user_text(user),)).fetchall()
     return found
 
 
-def resume_entry(connection: Connection, user: UserId, seq: int) -> tuple[UserId, int] | None:
+def resume_entry(connection: AnyConnection, user: UserId, seq: int) -> tuple[UserId, int] | None:
     """(sender, msg_id) of the message at that seq; None if there is no such entry or it is no
     message."""
     if not 0 < seq <= MAX_ID:
         return None
-    row = connection.execute(_AT_SEQ, {"user": user_text(user), "seq": seq}).one_or_none()
-    return (user_id(row.sender), row.msg_id) if row else None
+    rows = driver(connection).execute(_AT_SEQ_TEXT, (user_text(user), seq)).fetchall()
+    return next(((user_id(sender), msg_id) for sender, msg_id in rows), None)

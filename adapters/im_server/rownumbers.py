@@ -10,6 +10,7 @@ from typing import Final
 from sqlalchemy import Connection, Integer, cast, func, literal_column, select
 from sqlalchemy.dialects import sqlite
 
+from .driver import AnyConnection, driver, text_of
 from .tables import messages, meta
 
 __all__ = ["STATEMENTS", "last_row", "pass_over"]
@@ -30,11 +31,13 @@ _LAST_ROW = select(
 _kept = sqlite.insert(meta)
 _KEEP = _kept.on_conflict_do_update(index_elements=["key"], set_={"value": _kept.excluded.value})
 STATEMENTS = {"last row": _LAST_ROW}
+_LAST_ROW_TEXT: Final = text_of(_LAST_ROW)
 
 
-def last_row(connection: Connection) -> int:
+def last_row(connection: AnyConnection) -> int:
     """The highest number that was ever given to a message; 0 if none was."""
-    found: int = connection.scalar(_LAST_ROW) or 0
+    found: int
+    ((found,),) = driver(connection).execute(_LAST_ROW_TEXT).fetchall()
     return found
 
 

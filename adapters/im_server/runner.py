@@ -11,7 +11,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final, Protocol, get_args
 
 from im_proto.config import ServerConfig
 from im_proto.errors import printable
@@ -31,6 +31,11 @@ from .writer import StoreWorker, where
 logger = logging.getLogger(__name__)
 #: Seconds that the wall clock may have moved against the loop's before the gateway is told.
 _CLOCK_SLACK: Final = 0.05
+#: Where most actions go.
+_TO_STORE: Final = frozenset(get_args(act.StoreAction))
+_TO_TRANSPORT: Final = frozenset(get_args(act.ConnectionAction) + get_args(act.MessageAction)) - {
+    act.Authenticate
+}
 _NOT_STARTED: Final = (
     "the server isn't started: give its lifespan to your application, "
     "FastAPI(lifespan=server.lifespan)"
@@ -80,10 +85,15 @@ class Runner:
         self._inputs: deque[inp.Input | inp.MessageInput] = deque()
         self._stepping = False
         self._wall_offset = 0.0
-        self._timer: asyncio.TimerHandle | None = None
+        #: what wakes us, and when; uvloop's own can't tell
+        self._timer: asyncio.Handle | None = None
+        self._armed_for = 0.0
         self._users = 0
         self._requests = 0
         self._asked: dict[int, asyncio.Future[act.Answered]] = {}
+        #: what the store's thread has said, and whether the loop was woken for it
+        self._answers: deque[inp.StoreInput] = deque()
+        self._woken = False
         #: what is read here and not by the gateway, whose names of requests are above zero
         self._looking: dict[int, asyncio.Future[inp.StoreInput]] = {}
         self._drained: asyncio.Event | None = None
@@ -121,6 +131,8 @@ class Runner:
         self._drained = asyncio.Event()
         self._shutting_down = False
         self._inputs.clear()
+        self._answers.clear()
+        self._woken = False
         wall = time.time()
         self._wall_offset = wall - loop.time()
         self._gateway = Gateway(
@@ -291,32 +303,60 @@ class Runner:
         self._connections.pop(name, None)
         self.feed(inp.ConnectionLost(connection=name, reason=reason))
 
-    def feed(self, event: inp.Input | inp.MessageInput) -> None:
-        """Give the gateway an input. One that comes up while another is carried out waits."""
-        self._inputs.append(event)
-        if self._stepping or self._gateway is None or self._loop is None:
+    def feed(self, event: inp.Input | inp.MessageInput, *, now: float = 0.0) -> None:
+        """Give the gateway an input. One that comes up while another is carried out waits.
+
+        Args:
+            event: what has happened.
+            now: when, if that is later than the loop's clock says.
+        """
+        inputs, gateway, loop = self._inputs, self._gateway, self._loop
+        inputs.append(event)
+        if self._stepping or gateway is None or loop is None:
             return
         self._stepping = True
         try:
-            self._look_at_the_clock(self._loop)
-            while self._inputs:
-                for action in self._gateway.step(self._inputs.popleft(), self._loop.time()):
+            at = loop.time()
+            self._look_at_the_clock(at)
+            while inputs:
+                if now > at:
+                    at = now
+                for action in gateway.step(inputs.popleft(), at):
                     self._carry_out(action)
+                if inputs:
+                    at = loop.time()
         finally:
             self._stepping = False
             self._arm()
 
-    def _look_at_the_clock(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _look_at_the_clock(self, now: float) -> None:
         """The wall clock is set now and then, and goes on while the machine sleeps."""
         wall = time.time()
-        offset = wall - loop.time()
+        offset = wall - now
         if abs(offset - self._wall_offset) > _CLOCK_SLACK:
             self._wall_offset = offset
             self._inputs.appendleft(inp.WallClock(wall=wall))
 
     def _from_worker(self, answer: inp.StoreInput) -> None:
-        assert self._loop is not None
-        self._loop.call_soon_threadsafe(self._on_store, answer)
+        """In the store's thread. The loop is woken once for all that has come when it looks."""
+        self._answers.append(answer)
+        if not self._woken:
+            self._woken = True
+            assert self._loop is not None
+            self._loop.call_soon_threadsafe(self._take_answers)
+
+    def _take_answers(self) -> None:
+        # first: for what comes from now on the loop is woken again
+        self._woken = False
+        answers = self._answers
+        try:
+            for _ in range(len(answers)):
+                self._on_store(answers.popleft())
+        finally:
+            if answers and not self._woken:  # a bug was met at one: the others are not lost by it
+                self._woken = True
+                assert self._loop is not None
+                self._loop.call_soon(self._take_answers)
 
     def _on_store(self, answer: inp.StoreInput) -> None:
         if answer.request >= 0:
@@ -329,9 +369,12 @@ class Runner:
     # ------------------------------------------------------------ actions
 
     def _carry_out(self, action: act.Action) -> None:
-        if isinstance(action, act.StoreAction):
+        kind = type(action)
+        if kind in _TO_TRANSPORT:
+            self._to_transport(action)  # type: ignore[arg-type]  # the set says so
+        elif kind in _TO_STORE:
             assert self._worker is not None
-            self._worker.submit(action)
+            self._worker.submit(action)  # type: ignore[arg-type]
         elif isinstance(action, act.Authenticate):
             self.site.authenticate(action, self.feed, self.config.auth_timeout)
         elif isinstance(action, act.Authorize):
@@ -351,7 +394,7 @@ class Runner:
             # not its text: it may quote what a peer wrote
             logger.error("a bug: connection %d ends: %s", action.connection, where(action.error))
         else:
-            self._to_transport(action)
+            raise TypeError(f"{kind.__name__} is no action of a gateway")
 
     def _to_transport(self, action: act.ConnectionAction | act.MessageAction) -> None:
         """One that raises ends alone: what the step brings others is still to be done."""
@@ -377,13 +420,22 @@ class Runner:
         assert self._loop is not None
         deadline = self._gateway.next_deadline() if self._gateway is not None else None
         if self._timer is not None:
-            if self._timer.when() == deadline:
+            # One that goes off too early is armed again: cheaper than to move it with each message.
+            if deadline is not None and self._armed_for <= deadline:
                 return
             self._timer.cancel()
             self._timer = None
         if deadline is not None:
+            self._armed_for = deadline
             self._timer = self._loop.call_at(deadline, self._wake)
 
     def _wake(self) -> None:
         self._timer = None
-        self.feed(inp.TimePassed())
+        assert self._loop is not None
+        # A loop may be early by its clock's resolution, a millisecond with uvloop: that is on time.
+        now = max(self._loop.time(), self._armed_for)
+        deadline = self._gateway.next_deadline() if self._gateway is not None else None
+        if deadline is not None and deadline <= now:
+            self.feed(inp.TimePassed(), now=now)
+        else:
+            self._arm()

@@ -124,7 +124,8 @@ class Store:
             StoreError: the database can't write now; the old generation still holds.
         """
         _check(request.user)
-        with self._database.writing() as connection:
+        with self._database.committing() as connection:
+            self._database.known.forget_user(request.user)
             login = logins.log_in(connection, request)
         return inp.LoginStored(request=request.request, login=login)
 
@@ -136,7 +137,7 @@ class Store:
         """
         _check(request.user)
         # In a transaction that could write: what it finds is what the next one changes.
-        with self._database.writing() as connection:
+        with self._database.writing(keeps_known=True) as connection:
             device = (request.user, request.device)
             messages = messages_of(connection, request.user, request.msg_ids)
             boxes = mailboxes_of(connection, {m.to_user for m in messages})
@@ -158,7 +159,7 @@ class Store:
             StoreError: the database can't write now; nothing was kept.
         """
         _check(request.user)
-        with self._database.writing() as connection:
+        with self._database.writing(keeps_known=True) as connection:
             outcome = answer(
                 request.call,
                 request.user,
@@ -166,7 +167,9 @@ class Store:
                 at=request.at,
                 lifetime=request.session_lifetime,
             )
-            write_sessions(connection, outcome.sessions)
+            if outcome.sessions:
+                write_sessions(connection, outcome.sessions)
+                self._database.known.forget_sessions()
         return inp.CallDone(
             request=request.request,
             code=outcome.code,
@@ -182,7 +185,7 @@ class Store:
             StoreError: the database can't write now.
         """
         _check(request.user)
-        with self._database.writing() as connection:
+        with self._database.committing() as connection:
             logins.note_seen(connection, request.user, request.at)
 
     def revoke(self, request: act.StoreRevoke) -> inp.RevocationStored:
@@ -192,7 +195,7 @@ class Store:
             StoreError: the database can't write now.
         """
         _check(request.user)
-        with self._database.writing() as connection:
+        with self._database.writing(keeps_known=True) as connection:
             logins.note_revoked(connection, request.user, request.before)
         return inp.RevocationStored(request=request.request)
 
@@ -223,7 +226,7 @@ class Store:
             StoreError: the database can't be read now.
         """
         _check(request.user)
-        with self._database.reading() as connection:
+        with self._database.asking() as connection:
             entries, head = read_entries(connection, request.user, request.after, request.limit)
         return inp.ReadDone(request=request.request, entries=entries, head=head)
 

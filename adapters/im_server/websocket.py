@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 #: Bytes that may wait for a slow reader before the engine is told.
 HIGH_WATER = 65_536
-#: The most bytes of one connection that are worked on before it is another one's turn: some fifty
-#: short messages are 5 ms of work, and asyncio would read 256 KiB at once.
-READ_BYTES = 4_096
+#: The most bytes of one connection that are worked on before it is another one's turn: some hundred
+#: short messages are 3 ms of work, and asyncio would read 256 KiB at once.
+READ_BYTES = 16_384
 #: … and of what a connection still says that was told why it ends: nobody looks at it.
 UNREAD_BYTES = 65_536
 _NOTHING = memoryview(b"")

@@ -25,9 +25,9 @@ class Gate(Kit):
         self.told: list[object] = []
         step = self.gateway.hub.step
 
-        def listen(event: HubInput, now: float) -> list[HubOutput]:
-            self.told.append(event)
-            return step(event, now)
+        def listen(*events: HubInput, now: float) -> list[HubOutput]:
+            self.told += events
+            return step(*events, now=now)
 
         self.gateway.hub.step = listen  # type: ignore[method-assign]
 

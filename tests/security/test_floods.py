@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from wsproto.frame_protocol import FrameDecoder
 
+from im_proto.frames import Frames
 from im_proto.server import actions as act
 from security.gate_kit import Gate
 
@@ -28,7 +29,15 @@ def frames(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             seen.append(1)
         return frame
 
+    take = Frames.texts
+
+    def count_texts(self: Frames, data: bytes, at: int) -> tuple[list[str], int]:
+        texts, at = take(self, data, at)
+        seen.extend([1] * len(texts))
+        return texts, at
+
     monkeypatch.setattr(FrameDecoder, "process_buffer", count)
+    monkeypatch.setattr(Frames, "texts", count_texts)
     return seen
 
 

@@ -529,9 +529,9 @@ async def test_a_websocket_may_open_behind_an_answer_that_still_waits() -> None:
         runner = server.server.runner
         feed = runner.feed
 
-        def note(event: Any) -> None:
+        def note(event: Any, **more: Any) -> None:
             told.append(type(event))
-            feed(event)
+            feed(event, **more)
 
         runner.feed = note  # type: ignore[method-assign]
         await one.say(UPGRADE + b"\r\n")

@@ -264,3 +264,21 @@ def test_a_peer_is_counted_by_the_address_that_its_proxy_says() -> None:
     assert status(liar) == 101
     assert status(kit.come("10.0.0.3", **{say: "203.0.113.1, 198.51.100.9"})) == 503
     assert status(kit.come("198.51.100.9", **{say: "203.0.113.77"})) == 503
+
+
+_octets = st.integers(0, 255).map(str)
+_odd = st.sampled_from(["256", "00", "01", "", "+1", "1 ", "1%lo", "::1", "1:80", "\u0661"])
+
+
+@DETERMINISTIC
+@given(
+    st.lists(_octets, min_size=3, max_size=5).map(".".join)
+    | st.tuples(_octets, _odd, _octets, _octets).map(".".join)
+    | st.tuples(_octets, _octets, _octets, _odd).map(".".join)
+    | st.text("0123456789.:%x", max_size=16)
+    | st.ip_addresses(v=6).map(str)
+)
+def test_a_plain_address_counts_as_one_that_is_looked_at_closely(address: str) -> None:
+    elsewhere = origins.networks(["203.0.113.255"])
+    counted = origins.place(address, elsewhere)
+    assert origins.place(address, ()) == (counted if counted is not None else address or None)

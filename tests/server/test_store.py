@@ -20,7 +20,7 @@ from im_proto.server.records import (
     Unstorable,
 )
 from im_proto.wire import MAX_ID
-from im_server import calls, logins, lookups, mailbox, retaining, rownumbers
+from im_server import calls, logins, lookups, mailbox, retaining, rownumbers, snapshots
 from im_server.store import Store, StoreError
 
 AT = 1_700_000_000_000
@@ -303,7 +303,7 @@ def test_many_are_written_with_few_statements(store, count):
 
 def test_what_a_commit_looks_up_is_one_row_and_scans_no_table(store):
     raw = store._database._writer.connection.driver_connection
-    text = lookups.all_of_a_commit()
+    text = snapshots.all_of_a_commit()
     assert len(raw.execute(text, ["[]"] * text.count("?")).fetchall()) == 1
     steps = [row[3] for row in raw.execute(f"EXPLAIN QUERY PLAN {text}", ["[]"] * text.count("?"))]
     scans = [s for s in steps if s.startswith("SCAN") and not s.startswith(HARMLESS)]
@@ -314,7 +314,7 @@ def test_what_a_commit_looks_up_is_one_row_and_scans_no_table(store):
 
 LOOKUPS = [
     (module, name)
-    for module in (lookups, mailbox, calls, logins, retaining, rownumbers)
+    for module in (lookups, snapshots, mailbox, calls, logins, retaining, rownumbers)
     for name in module.STATEMENTS
 ]
 

@@ -18,7 +18,7 @@ from im_proto.server.records import (
     Submission,
     Unstorable,
 )
-from im_server import lookups, writing
+from im_server import snapshots, writing
 from im_server.store import Store, StoreError
 
 AT = 1_700_000_000_000
@@ -166,14 +166,14 @@ def test_what_the_checks_would_miss_the_driver_finds(store, monkeypatch, bad, ki
 
 def test_a_row_that_the_database_swallows_is_noticed(store, monkeypatch):
     commit(store, [message(0)])
-    look_up = lookups.look_up
+    look_up = snapshots.look_up
 
-    def blind(connection, wanted):
-        snapshot = look_up(connection, wanted)
+    def blind(connection, wanted, known):
+        snapshot = look_up(connection, wanted, known)
         snapshot.earlier.clear()  # a bug: an earlier message is not seen
         return snapshot
 
-    monkeypatch.setattr(lookups, "look_up", blind)
+    monkeypatch.setattr(snapshots, "look_up", blind)
     results = commit(store, [message(1), message(2, msg_id=1, content="other"), message(3)])
     assert [type(r) for r in results] == [Stored, Unstorable, Stored]
     assert "SwallowedError" in results[1].reason

@@ -22,6 +22,7 @@ from im_proto.server.actions import (
 )
 from im_proto.server.inputs import CallDone, Committed, LoginStored, Retained, StatusFound
 from im_proto.server.records import PLAIN, CursorMove, ReadMark, Submission
+from im_proto.server.rows import Device
 from im_proto.server.sessions import Call
 from im_proto.testing.memory import MemoryStore
 from im_proto.wire.session import SessionOp
@@ -188,11 +189,12 @@ def test_it_answers_like_the_store_in_memory(tmp_path):
     with Store(f"sqlite:///{tmp_path / 'im.db'}", "process") as store:
         raw = store._database._writer.connection.driver_connection
 
-        @settings(max_examples=30, derandomize=True, deadline=None, database=None)
+        @settings(max_examples=50, derandomize=True, deadline=None, database=None)
         @given(st.lists(STEPS, min_size=1, max_size=6))
         def play(steps):
             for table in TABLES:
                 raw.execute(f"DELETE FROM {table}")
+            store._database.known.forget()
             now, twin, before = 1_000, MemoryStore(), set()
             logins = [
                 StoreLogin(request=0, user=user, device=device, resume_seq=None)
@@ -204,6 +206,7 @@ def test_it_answers_like_the_store_in_memory(tmp_path):
                 expected, found = of_both(twin, store, action)
                 assert found == expected, action
                 note(found, seen)
+                check_known(store, twin, seen)
                 for user, entries in getattr(found, "entries", ()):
                     after = entries[0].seq - 1
                     read = StoreRead(request=0, user=user, after=after, limit=100)
@@ -236,6 +239,9 @@ def test_it_answers_like_the_store_in_memory(tmp_path):
         "records",
         "resumed",
         "devices went",
+        "known",
+        "waiting",
+        "others",
     ):
         assert seen[what], seen
 
@@ -249,6 +255,37 @@ def devices_of(store):
         fenced = connection.exec_driver_sql("SELECT DISTINCT user, device FROM fences").all()
         assert {(user_id(user), device) for user, device in fenced} == named.keys()
     return named
+
+
+def check_known(store, twin, seen):
+    """What the writer takes for known is what is held."""
+    known = store._database.known
+    for user, one in known.users.items():
+        box = twin._mailbox(user)
+        if one.mailbox is not None:
+            assert one.mailbox[1:] == box[1:]
+            waiting = [
+                (m.sender, m.msg_id, m.to_user, m.session_id, m.seq)
+                for m in twin.messages
+                if m.to_user == user and m.wants_receipt and m.seq > max(one.since, box.delivered)
+            ]
+            assert list(map(tuple, one.waiting)) == waiting
+            seen["waiting"] += len(waiting)
+        for name, device in one.devices.items():
+            assert device == twin._devices.get((user, name), Device(0, None, 0))
+        for name, others in one.others.items():
+            named = {device for of, device in twin._devices if of == user}
+            assert others == bool(named - {PLAIN, name})
+            seen["others"] += others
+        if one.highest is not None:
+            sent = [message.msg_id for message in twin.messages if message.sender == user]
+            assert one.highest == max(sent, default=0)
+    for number, session in known.sessions.items():
+        assert session == twin.sessions[number]
+    for pair, session in known.chats.items():
+        chats = [s for s in twin.sessions.values() if (s.book_id, s.buyer, s.seller) == (0, *pair)]
+        assert session == max(chats, key=lambda chat: chat.id)
+    seen["known"] += len(known.users) + len(known.sessions) + len(known.chats)
 
 
 def note(found, seen):
