@@ -381,3 +381,4 @@ class IMClient(SessionMethods, Client):
                     "this client is in use on another event loop: disconnect() there first"
                 )
             self._clock.bind(loop)
+            self._driver.turn_ended()  # one that the loop before may not have come to

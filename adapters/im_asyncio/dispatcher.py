@@ -165,7 +165,7 @@ class Dispatcher:
                 result = callback(*args)
             else:
                 result = await self._in_thread(callback, args)
-            if inspect.isawaitable(result):
+            if result is not None and inspect.isawaitable(result):
                 await result
         finally:
             running.active = False

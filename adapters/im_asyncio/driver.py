@@ -57,6 +57,9 @@ class Driver(_Driver[Link]):
     def _set_timer(self, when: float) -> Callable[[], object]:
         return self._loop.call_at(when - self._clock.ahead, self._time_passed).cancel
 
+    def _end_turn_soon(self) -> None:
+        self._loop.call_soon(self.turn_ended)
+
     @property
     def _may_come_back(self) -> bool:
         # Without a loop nothing is held up by a disk, and there is nobody to tell it to.
@@ -134,6 +137,7 @@ class Driver(_Driver[Link]):
 
     async def until_written(self, timeout: float) -> bool:
         """Wait until the journal has all, at most so many seconds; False if it hasn't."""
+        self.turn_ended()
         self._journal_answered()  # an earlier loop may have ended before it was told
         return await self._until(lambda: self.written, timeout)
 

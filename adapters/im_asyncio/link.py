@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from im_proto.client.actions import OpenTransport
 from im_proto.client.inputs import (
@@ -161,7 +161,8 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The transport is there."""
-        assert isinstance(transport, asyncio.Transport)
+        # uvloop's have all of it, but not the class
+        transport = cast("asyncio.Transport", transport)
         self.transport = transport
         if self.dropped:
             transport.abort()

@@ -23,9 +23,10 @@ class SentMessage(_SentMessage):
 
     def __init__(self, *message: Any, **more: Any) -> None:
         super().__init__(*message, **more)
-        self._waiters: set[asyncio.Future[None]] = set()
+        # Lists, as they are short, and mostly empty.
+        self._waiters: list[asyncio.Future[None]] = []
         #: those in send_message(), who do not wait for a client that has given up
-        self._callers: set[asyncio.Future[None]] = set()
+        self._callers: list[asyncio.Future[None]] = []
         self._closed: IMError | None = None
 
     def __await__(self) -> Generator[Any, None, SentMessage]:
@@ -63,17 +64,18 @@ class SentMessage(_SentMessage):
             if self._closed is not None:
                 raise MessageError.of(self._closed, self)
             waiter = asyncio.get_running_loop().create_future()
-            self._waiters.add(waiter)
+            self._waiters.append(waiter)
             try:
                 await waiter
             finally:
-                self._waiters.discard(waiter)
+                self._waiters.remove(waiter)
         return self.outcome(wanted)
 
     def apply(self, event: Event) -> bool:
         """Take in what the engine tells of it. Not for applications."""
         done = super().apply(event)
-        self._wake(self._waiters)
+        if self._waiters:
+            self._wake(self._waiters)
         if done:
             self._wake(self._callers)
         return done
@@ -82,12 +84,12 @@ class SentMessage(_SentMessage):
         """As `await sent`, but it ends as well when the client gives up. Not for applications."""
         if not self.done:
             caller = asyncio.get_running_loop().create_future()
-            self._callers.add(caller)
+            self._callers.append(caller)
             try:
                 await caller
             finally:
-                self._callers.discard(caller)
-        return await self
+                self._callers.remove(caller)
+        return self.outcome(Reached.END) if self.done else await self
 
     def give_up(self, error: IMError) -> None:
         """The client has given up; the message stays queued. Not for applications."""
@@ -102,7 +104,7 @@ class SentMessage(_SentMessage):
         self._wake(self._waiters)
 
     @staticmethod
-    def _wake(waiters: set[asyncio.Future[None]]) -> None:
+    def _wake(waiters: list[asyncio.Future[None]]) -> None:
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)

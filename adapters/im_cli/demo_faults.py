@@ -17,6 +17,8 @@ _TRIES: Final = 5
 #: How long a fault waits for its conditions, in seconds.
 _PATIENCE: Final = 15.0
 _TICK: Final = 0.002
+#: Turns of the loop until what is to be said is handed over.
+_TURNS: Final = 3
 #: So many messages at a time are said on top, if there is nothing in flight that could be hit.
 _PORTION: Final = 16
 _KINDS: Final = (
@@ -174,8 +176,10 @@ class Faults:
             return
         for person in people:
             person.cap = min(person.said + max(_PORTION, wanted), self._limit)
-        # what is queued on a live link is handed over at once; the answer takes longer than this
-        await asyncio.sleep(0)
+        # who says it is woken, says it, and at the end of that turn of the loop it is handed over
+        # on a live link; the answer takes longer than this
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
 
     async def _until(self, condition: Callable[[], bool], *, even_if_done: bool = False) -> None:
         """Wait for it, unless it can't come any more: nothing is left to be sent, or nothing moves.

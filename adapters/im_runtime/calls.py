@@ -39,6 +39,7 @@ from .log import Log
 #: about a message never are: of received ones there are at most `ClientConfig.max_unhandled`, and
 #: of the others one for each message that the application itself has sent, which it stops itself.
 MINOR_KEPT: Final = 1000
+_MAJOR: Final = frozenset({"message_received", "message_sent", "message_failed", "undeliverable"})
 
 
 def check_slow(slow: float | None) -> None:
@@ -114,7 +115,7 @@ class Call:
     @property
     def minor(self) -> bool:
         """It may be dropped, if it must be: it isn't about a message that was sent or received."""
-        return not (self.name.startswith("message_") or self.name == "undeliverable")
+        return self.name not in _MAJOR
 
     def end(self, outcome: Outcome) -> None:
         if self.then is not None:
@@ -191,7 +192,7 @@ class Calls:
         self._queue[call] = None
         if first:
             self._queue.move_to_end(call, last=False)
-        if call.minor:
+        if name not in _MAJOR:
             self._minor[call] = None
             if len(self._minor) > MINOR_KEPT:
                 self._drop(next(iter(self._minor)))
@@ -230,7 +231,8 @@ class Calls:
                 return call
         while self._queue:
             call, _ = self._queue.popitem(last=False)
-            self._minor.pop(call, None)
+            if self._minor:
+                self._minor.pop(call, None)
             if self._is_for_somebody(call):
                 return call
             call.end(Outcome.NOT_CALLED)

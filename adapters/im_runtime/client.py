@@ -99,6 +99,7 @@ class Client:
                 wall=wall(),
                 rng=random.SystemRandom() if rng is None else rng,
                 journal=None if self._journal is None else self._journal.load(),
+                turns=True,
             )
         except BaseException:
             if self._journal is not None:

@@ -10,11 +10,10 @@ import ssl
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from im_proto.client.actions import (
     AbortTransport,
-    Action,
     CallHttp,
     CancelHttp,
     CancelToken,
@@ -37,6 +36,7 @@ from im_proto.client.inputs import (
     JournalFailed,
     JournalWritten,
     TimePassed,
+    TurnEnded,
     WallClock,
 )
 from im_proto.config import TokenSource
@@ -46,10 +46,22 @@ from .functions import token_failed, token_ready
 from .http import HttpCalls
 from .journal import Journal
 from .journal_writer import JournalWriter
-from .log import Log
+from .log import LOUD, Log
 from .net import default_tls
 
-_OfLink = SendBytes | PauseReading | ResumeReading | StartTls | CloseTransport | AbortTransport
+_TURN_ENDED: Final = TurnEnded()
+_TROUBLE: Final = (AuthFailed, ErrorOccurred, SessionFailed)
+_OfLink = PauseReading | ResumeReading | StartTls | CloseTransport | AbortTransport
+_Work = (
+    _OfLink
+    | SendBytes
+    | OpenTransport
+    | FetchToken
+    | CancelToken
+    | CallHttp
+    | CancelHttp
+    | WriteJournal
+)
 
 
 class Link(Protocol):
@@ -87,7 +99,7 @@ class Driver(ABC, Generic[_L]):
     meanwhile waits for its turn.
 
     Args:
-        engine: who decides.
+        engine: who decides; one that is told of turns.
         log: has a line for each input and action.
         token: the access token, or a function that gets one.
         deliver: takes the engine's events, in order; must not raise or call back.
@@ -130,8 +142,10 @@ class Driver(ABC, Generic[_L]):
         )
         #: when the timer goes off, and what cancels it
         self._timer: tuple[float, Callable[[], object]] | None = None
-        self._later: deque[tuple[Input, BaseException | None]] = deque()
+        self._later: deque[tuple[Input | TurnEnded, BaseException | None]] = deque()
         self._running = False
+        #: `turn_ended` is going to be called
+        self._turning = False
         #: timers are armed; between connect() and the end of disconnect()
         self.active = False
         #: … and while somebody waits for what needs no connection
@@ -172,6 +186,10 @@ class Driver(ABC, Generic[_L]):
         """Have `_time_passed` called when `now()` is `when`; returns what cancels it."""
 
     @abstractmethod
+    def _end_turn_soon(self) -> None:
+        """Have `turn_ended` called when what the loop does by now is done, before it sleeps."""
+
+    @abstractmethod
     def _is_quiet(self) -> None:
         """The last transport is gone."""
 
@@ -195,7 +213,11 @@ class Driver(ABC, Generic[_L]):
         self._step(item, self.now(), None)
 
     def feed(
-        self, item: Input, *, now: float | None = None, cause: BaseException | None = None
+        self,
+        item: Input | TurnEnded,
+        *,
+        now: float | None = None,
+        cause: BaseException | None = None,
     ) -> None:
         """`step` for what comes from the loop, where there is nobody to raise to.
 
@@ -221,31 +243,57 @@ class Driver(ABC, Generic[_L]):
         self.abort(tell=False)
         self._failed(exc)
 
-    def _step(self, item: Input, now: float, cause: BaseException | None) -> None:
+    def turn_ended(self) -> None:
+        """The wishes of this turn of the loop are carried out, if there are any."""
+        self._turning = False
+        if self._engine.unsettled:
+            self.feed(_TURN_ENDED)
+
+    def _step(self, item: Input | TurnEnded, now: float, cause: BaseException | None) -> None:
+        engine, log, later = self._engine, self._log, self._later
         self._running = True
         try:
+            debug = log.debugging()
             while True:
-                self._log.item(item)
-                for action in self._engine.step(item, now):
-                    self._log.item(action)
-                    self._carry_out(action, cause)
-                if not self._later:
+                # that a turn is over is nothing that has happened
+                if (debug or type(item) in LOUD) and not isinstance(item, TurnEnded):
+                    log.item(item)
+                for action in engine.step(item, now):
+                    if isinstance(action, Notify):  # as most are
+                        event = action.event
+                        if debug or type(event) in LOUD:
+                            log.item(action)
+                        if cause is not None and isinstance(event, _TROUBLE):
+                            event.error.__cause__ = cause
+                        self._deliver(event)
+                        continue
+                    if debug or type(action) in LOUD:
+                        log.item(action)
+                    self._carry_out(action)
+                if later:
+                    (item, cause), now = later.popleft(), self.now()
+                elif engine.unsettled and not self._may_come_back:
+                    item, cause = _TURN_ENDED, None
+                else:
                     break
-                (item, cause), now = self._later.popleft(), self.now()
         finally:
             self._running = False
-            self._arm()
+            unsettled = engine.unsettled
+            if not unsettled:  # else the end of the turn does it
+                self._arm()
+        # Not after an exception: a bug at the end of a turn is not to come again and again.
+        if unsettled and not self._turning:
+            self._turning = True
+            self._end_turn_soon()
 
     # ------------------------------------------------------------ out
 
-    def _carry_out(self, action: Action, cause: BaseException | None) -> None:
+    def _carry_out(self, action: _Work) -> None:
         match action:
-            case Notify(event=event):
-                if cause is not None and isinstance(
-                    event, AuthFailed | ErrorOccurred | SessionFailed
-                ):
-                    event.error.__cause__ = cause
-                self._deliver(event)
+            case SendBytes():
+                link = self._links.get(action.transport)
+                if link is not None:
+                    link.write(action.data)
             case OpenTransport():
                 self._links[action.transport] = self._open(action)
                 # Also after a sleep, in which a wall clock goes on and others may not.
@@ -269,8 +317,6 @@ class Driver(ABC, Generic[_L]):
 
     def _use(self, link: _L, action: _OfLink) -> None:
         match action:
-            case SendBytes():
-                link.write(action.data)
             case PauseReading():
                 link.pause()
             case ResumeReading():
@@ -372,7 +418,9 @@ class Driver(ABC, Generic[_L]):
     @property
     def written(self) -> bool:
         """The journal has all that the engine wanted written so far."""
-        return self._writer is None or not (self._writer.pending or self._unwritten)
+        if self._writer is None:
+            return True
+        return not (self._writer.pending or self._unwritten or self._engine.unsettled)
 
     def shut(self) -> None:
         """Nothing is taken any more, for good; where the engine is stepped."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 from im_proto.client.inputs import TokenFailed, TokenReady
@@ -13,6 +14,11 @@ from im_proto.errors import printable
 
 def is_async(function: Callable[..., Any]) -> bool:
     """Does calling it give a coroutine, as far as one can see before?"""
+    # What most are, first: this is asked for each call of a callback.
+    if type(function) is FunctionType:
+        return bool(function.__code__.co_flags & inspect.CO_COROUTINE) or (
+            inspect.iscoroutinefunction(function)
+        )
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         getattr(function, "__call__", None)  # noqa: B004 - an object with an async __call__
     )

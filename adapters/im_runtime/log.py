@@ -48,6 +48,10 @@ class Log:
         self._logger = logging.getLogger(name)
         self._content = content
 
+    def debugging(self) -> bool:
+        """Does anybody listen to more than what is `LOUD`?"""
+        return self._logger.isEnabledFor(_DEBUG)
+
     def item(self, item: inp.Input | ac.Action) -> None:
         """Log an input or an action, if anybody listens at its level."""
         subject = item.event if isinstance(item, ac.Notify) else item
@@ -232,3 +236,5 @@ _ROWS: Final[dict[type, _Row]] = {
     ev.SessionFailed: (logging.WARNING, lambda e: f"! session call {e.ref}: {_error(e.error)}"),
     ev.DuplicateSuppressed: (_DEBUG, lambda e: f"= repeat of message {e.msg_id} seq {e.seq}"),
 }
+#: Inputs, actions and events whose lines are more than debug.
+LOUD: Final = frozenset(kind for kind, (level, _) in _ROWS.items() if level > _DEBUG)

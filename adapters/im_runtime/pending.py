@@ -135,8 +135,10 @@ class Pending(Generic[_S]):
             return None
         if isinstance(event, MessageAccepted):
             sent.receipts = self._receipts
+        number = sent.msg_id
         ended = sent.apply(event)
-        self._number(sent)
+        if sent.msg_id != number:
+            self._number(sent)
         if ended:
             del self._sent[event.ref]
             if sent.key is not None:

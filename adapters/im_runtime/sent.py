@@ -158,7 +158,8 @@ class SentMessage:
         #: is the code that asks just handling a received message?
         self._handling = handling
         self._status = SentStatus.QUEUED
-        self._reached: set[Reached] = set()
+        #: a handful, compared by identity: the hash of an Enum is a call of Python
+        self._reached: list[Reached] = []
 
     @property
     def status(self) -> SentStatus:
@@ -182,36 +183,35 @@ class SentMessage:
 
     def apply(self, event: Event) -> bool:
         """Take in what the engine tells of it; True if it has its end now. Not for applications."""
-        match event:
-            case MessageQueued():
-                self._reached.add(Reached.QUEUED)
-            case MessageHandedOver():
-                self.msg_id, self.sends = event.msg_id, event.sends
-                self._reached.add(Reached.QUEUED)
-                self._status = SentStatus.IN_FLIGHT
-            case MessageAccepted():
-                self.msg_id, self.sends = event.msg_id, event.sends
-                self.timestamp = event.timestamp
-                if event.session_id is not None:
-                    self.session_id = event.session_id
-                self._end(SentStatus.ACCEPTED)
-            case MessageFailed():
-                self.msg_id = event.msg_id if event.msg_id is not None else self.msg_id
-                self.error = MessageError.of(event.error, self)
-                self._end(_ENDS.get(event.error.code, SentStatus.FAILED))
-            case ReceiptReceived():
-                self._reached.add(Reached.DELIVERED)
-                if self.delivered_at is None:
-                    self.delivered_at = event.timestamp
-                if event.status == "read":
-                    self._reached.add(Reached.READ)
-                    if self.read_at is None:
-                        self.read_at = event.timestamp
+        if isinstance(event, MessageQueued):
+            self._reach(Reached.QUEUED)
+        elif isinstance(event, MessageHandedOver):
+            self.msg_id, self.sends = event.msg_id, event.sends
+            self._reach(Reached.QUEUED)
+            self._status = SentStatus.IN_FLIGHT
+        elif isinstance(event, MessageAccepted):
+            self.msg_id, self.sends = event.msg_id, event.sends
+            self.timestamp = event.timestamp
+            if event.session_id is not None:
+                self.session_id = event.session_id
+            self._end(SentStatus.ACCEPTED)
+        elif isinstance(event, MessageFailed):
+            self.msg_id = event.msg_id if event.msg_id is not None else self.msg_id
+            self.error = MessageError.of(event.error, self)
+            self._end(_ENDS.get(event.error.code, SentStatus.FAILED))
+        elif isinstance(event, ReceiptReceived):
+            self._reach(Reached.DELIVERED)
+            if self.delivered_at is None:
+                self.delivered_at = event.timestamp
+            if event.status == "read":
+                self._reach(Reached.READ)
+                if self.read_at is None:
+                    self.read_at = event.timestamp
         return self.done
 
     def restore(self, record: OutgoingRecord) -> Self:
         """Be what an earlier life has left. Not for applications."""
-        self._reached.add(Reached.QUEUED)
+        self._reach(Reached.QUEUED)
         if record.handed_at is not None:
             self.msg_id, self.sends = record.msg_id, max(1, record.unsure_sends)
             self._status = SentStatus.IN_FLIGHT
@@ -233,11 +233,15 @@ class SentMessage:
         self._end(_ENDS.get(error.code, SentStatus.FAILED))
         return self
 
+    def _reach(self, reached: Reached) -> None:
+        if reached not in self._reached:
+            self._reached.append(reached)
+
     def _end(self, status: SentStatus) -> None:
         self._status = status
-        self._reached.add(Reached.END)
+        self._reach(Reached.END)
         if status is SentStatus.ACCEPTED:
-            self._reached.add(Reached.QUEUED)
+            self._reach(Reached.QUEUED)
 
     def check_receipts(self) -> None:
         """May this code wait for a receipt? Not for applications.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from im_proto.client import events as ev
 from im_proto.errors import IMError, IMErrorCode
@@ -14,6 +14,13 @@ from .pending import Pending
 from .reception import Reception
 from .sessions import Asking
 from .standing import Standing
+
+_OF_SENT: Final = (
+    ev.MessageQueued,
+    ev.MessageHandedOver,
+    ev.MessageAccepted,
+    ev.MessageFailed,
+)
 
 
 class Telling:
@@ -51,21 +58,22 @@ class Telling:
     def event(self, event: ev.Event) -> None:
         """The engine tells this."""
         sent = None
-        match event:
-            case ev.MessageReceived():
-                self._reception.received(self._reception.message(event))
+        # First, and past the rest, what comes with each message.
+        if isinstance(event, ev.MessageReceived):
+            self._reception.received(self._reception.message(event))
+            return
+        if isinstance(event, _OF_SENT):
+            sent = self._pending.apply(event)
+            kind = type(event)
+            if kind is ev.MessageHandedOver or kind is ev.MessageQueued:
                 return
+            if kind is ev.MessageAccepted and "message_sent" not in self._callbacks:
+                return
+        match event:
             case ev.MessageUndeliverable():
                 self._reception.dropped(event.delivery)
             case ev.MessageDropped():
                 self._reception.dropped(event.delivery)
-            case (
-                ev.MessageQueued()
-                | ev.MessageHandedOver()
-                | ev.MessageAccepted()
-                | ev.MessageFailed()
-            ):
-                sent = self._pending.apply(event)
             case ev.ReceiptReceived():
                 self._pending.receipt(event)
             case ev.SessionFetched() | ev.HistoryFetched() | ev.SessionFailed():

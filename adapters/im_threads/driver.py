@@ -55,6 +55,9 @@ class Driver(_Driver[Link]):
     def _set_timer(self, when: float) -> Callable[[], object]:
         return self._loop.at(when, self._time_passed).cancel
 
+    def _end_turn_soon(self) -> None:
+        self._loop.soon(self.turn_ended)
+
     def _is_quiet(self) -> None:
         self._told_quiet()
 
@@ -66,6 +69,7 @@ class Driver(_Driver[Link]):
 
     def until_written(self) -> threading.Event:
         """Is set when the journal has all."""
+        self.turn_ended()
         written = threading.Event()
         self._writing.append(written)
         self._is_written()

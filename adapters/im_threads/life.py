@@ -229,6 +229,7 @@ class Life(Standing):
         """The last thing that the loop's thread does."""
         if self.phase is Phase.OPEN:  # connect() came in between
             self._close(abort=True)
+        self.driver.turn_ended()
         self.driver.abort()
         self.quiet()
         self.phase = Phase.CLOSED

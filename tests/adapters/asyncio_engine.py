@@ -36,6 +36,7 @@ class FakeEngine:
         #: a list of actions, or a function that makes it of the input
         self.answers: dict[type, list[Any] | Callable[[Any], list[Any]]] = {}
         self.deadline: float | None = None
+        self.unsettled = False
         self.inputs: list[Any] = []
         self.times: list[float] = []
         self._changed = asyncio.Event()

@@ -202,7 +202,7 @@ async def test_a_full_queue_blocks_the_socket_and_loses_nothing(
         held.go()
         await until(lambda: len(held.got) == len(contents))
         assert held.contents() == contents
-        assert link.transport.is_reading()
+        await until(link.transport.is_reading)
         assert client.counters.reconnects == 0
         await client.disconnect()
         kinds = [type(args[0]) for _, args in recorder.calls]

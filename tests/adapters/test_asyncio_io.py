@@ -194,7 +194,11 @@ async def test_a_peer_that_does_not_read_stops_the_sending() -> None:
 
     async with Peer(lazy) as peer, IMClient(config(peer.url, **BIG)) as client:
         shrink_buffer(client)
-        sent = [client.queue_message(1000 + n, "x" * 5000) for n in range(count)]
+        sent = []
+        for n in range(count):
+            sent.append(client.queue_message(1000 + n, "x" * 5000))
+            if n % 10 == 0:
+                await asyncio.sleep(0)  # the end of a turn: what it has queued goes out at once
         queued = sum(s.status == "queued" for s in sent)
         assert queued > count / 2  # they wait here, and not in a buffer of the transport
         assert "writing is blocked" in client.explain()
@@ -215,6 +219,7 @@ async def test_disconnect_drops_what_the_peer_does_not_take() -> None:
         shrink_buffer(client)
         for n in range(50):  # more than the buffers between the two take
             client.queue_message(1000 + n, "x" * 60_000)
+        await asyncio.sleep(0)  # the end of the turn
         assert link_of(client).transport.get_write_buffer_size() > 0
         await client.disconnect()
         assert left_behind(peer) == []

@@ -247,9 +247,48 @@ async def test_withdrawn_while_it_waits() -> None:
 
 
 @run
+async def test_what_is_sent_in_one_turn_goes_out_in_one_write() -> None:
+    async def counting(connection: Connection) -> None:
+        await connection.login()
+        for _ in range(64):
+            message = await connection.next(ChatSendToOne)
+            connection.send(ChatSendResponse(msg_id=message.msg_id))
+        await connection.until_gone()
+
+    async with Peer(counting) as peer, IMClient(config(peer.url)) as client:
+        (link,) = client._driver._links.values()
+        writes: list[bytes] = []
+        write = link.write
+        link.write = lambda data: (writes.append(data), write(data))[1]  # type: ignore[method-assign]
+        await asyncio.gather(*(client.send_message(1000 + n, "x") for n in range(64)))
+        assert len(writes) == 1
+
+
+@run
+async def test_what_was_queued_in_a_turn_goes_out_before_a_disconnect() -> None:
+    got: list[str] = []
+
+    async def taking(connection: Connection) -> None:
+        await connection.login()
+        for _ in range(3):
+            got.append((await connection.next(ChatSendToOne)).content)
+        await connection.until_gone()
+
+    async with Peer(taking) as peer:
+        client = IMClient(config(peer.url))
+        await client.connect()
+        for n in range(3):
+            client.queue_message(1000 + n, f"{n}")
+        await client.disconnect()
+        await until(lambda: len(got) == 3)
+        assert got == ["0", "1", "2"]
+
+
+@run
 async def test_not_withdrawn_once_it_is_out() -> None:
     async with Peer(mute_after_login) as peer, IMClient(config(peer.url)) as client:
         sent = client.queue_message(2, "too late")
+        await asyncio.sleep(0)  # the end of the turn
         assert sent.status is SentStatus.IN_FLIGHT
         assert sent.cancel() is False
         assert "in flight" in client.explain(sent)

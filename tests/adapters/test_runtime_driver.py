@@ -24,6 +24,7 @@ class FakeEngine:
         #: the actions for the first input of that kind, for the second …
         self.answers: dict[type, list[list[Any]]] = {}
         self.deadline: float | None = None
+        self.unsettled = False
         self.inputs: list[Any] = []
 
     def step(self, item: Any, now: float) -> list[Any]:
@@ -69,6 +70,7 @@ class Bare(Driver[FakeLink]):
         self.told: list[Any] = []
         self.time = 100.0
         self.timers: list[float] = []
+        self.turns: list[Callable[[], None]] = []
         self.fetched: list[int] = []
         self.made: list[FakeLink] = []
         self.times_quiet = 0
@@ -104,6 +106,9 @@ class Bare(Driver[FakeLink]):
     def _set_timer(self, when: float) -> Callable[[], object]:
         self.timers.append(when)
         return lambda: self.timers.remove(when)
+
+    def _end_turn_soon(self) -> None:
+        self.turns.append(self.turn_ended)
 
     def _is_quiet(self) -> None:
         self.times_quiet += 1

@@ -34,6 +34,7 @@ class FakeEngine:
     def __init__(self) -> None:
         self.answers: dict[type, list[Any]] = {}
         self.deadline: float | None = None
+        self.unsettled = False
         self.inputs: list[Any] = []
 
     def step(self, item: Any, now: float) -> list[Any]:

@@ -222,6 +222,7 @@ def test_not_withdrawn_once_it_is_out() -> None:
     with Peer(mute_after_login) as peer, client_of(peer) as client:
         client.connect()
         sent = client.queue_message(2, "too late")
+        client._here(client._driver.turn_ended)
         assert sent.status is SentStatus.IN_FLIGHT
         assert sent.cancel() is False
         assert "in flight" in client.explain(sent)
