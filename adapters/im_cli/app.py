@@ -14,7 +14,7 @@ from typer.core import TyperCommand
 
 from im_proto import ClientConfig, IMError
 
-from . import admin, backup, chatting, doctor, lab, protocol, serve
+from . import admin, backup, bench, chatting, doctor, lab, protocol, serve
 from .common import DEFAULT_URL, Proxy, Secret, Token, Url, User, fail, sign
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ app.add_typer(admin.app, name="admin")
 app.command()(serve.serve)
 app.command()(doctor.doctor)
 app.command()(backup.backup)
+app.command()(bench.bench)
 app.command()(protocol.protocol)
 app.command()(lab.lab)
 
