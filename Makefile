@@ -20,7 +20,7 @@ LEANING := tests/core/test_config.py tests/core/test_framing*.py tests/core/test
 PYTEST := -m pytest -n auto --dist loadfile --no-loadscope-reorder --max-worker-restart=0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test test-all test-web lowest simulate autobahn fuzz lint audit web docs vectors clean
+.PHONY: help demo install test test-all test-web lowest simulate autobahn bench test-bench fuzz lint audit web docs vectors clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +31,7 @@ demo: $(VENV)/.demo ## watch messages survive a server that is killed (ARGS="--m
 install: $(VENV)/.dev ## .venv with everything that development needs
 
 test: $(VENV)/.dev ## the tests that need no services and no browser, four minutes on two cores
-	$(BIN)/python $(PYTEST) -m "not slow" $(ARGS)
+	$(BIN)/python $(PYTEST) -m "not slow and not peers" $(ARGS)
 
 test-all: $(VENV)/.dev ## all tests, also those that build wheels or take minutes
 	$(BIN)/python $(PYTEST) $(ARGS)
@@ -47,6 +47,12 @@ simulate: $(VENV)/.dev ## a thousand seeds of SimWorld with all faults (ARGS="--
 
 autobahn: $(VENV)/.dev ## all 517 Autobahn cases, server and clients, and a table (half an hour)
 	$(BIN)/python -m tests.autobahn $(ARGS)
+
+bench: $(VENV)/.bench ## us and our peers, in turns; writes benchmarks/results (ARGS="--quick")
+	$(BIN)/python -m benchmarks $(ARGS)
+
+test-bench: $(VENV)/.bench ## the tests of the benchmarks that need the peers: packages, nats-server, mosquitto
+	$(BIN)/python $(PYTEST) -m peers $(ARGS)
 
 fuzz: $(VENV)/.dev ## coverage-guided fuzzing, a minute each (ARGS="--target frames --minutes 10")
 	$(BIN)/python -m tests.fuzz $(ARGS)
@@ -85,6 +91,10 @@ $(BIN)/python:
 $(VENV)/.demo: pyproject.toml | $(BIN)/python
 	$(PIP) install -e ".[server,cli]"
 	@touch $@
+
+$(VENV)/.bench: pyproject.toml | $(BIN)/python
+	$(PIP) install -e ".[dev,bench]"
+	@touch $@ $(VENV)/.dev $(VENV)/.demo
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(PIP) install -e ".[dev]"
