@@ -6,7 +6,6 @@ MODULES: tuple[str, ...] = (
     "messages",
     "engine",
     "memory",
-    "instructions",
     "connects",
     "storm",
     "catchup",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import importlib.util
 import json
 import signal
 import sys
@@ -27,8 +26,6 @@ def works(options: Options, modules: Sequence[str] = benchmarks.MODULES) -> list
     """All that can be measured, in order. Starts nothing."""
     found: list[Work] = []
     for name in modules:
-        if importlib.util.find_spec(f"benchmarks.{name}") is None:
-            continue
         module = importlib.import_module(f"benchmarks.{name}")
         for attribute in ("rows", "curves"):
             found += getattr(module, attribute, lambda _: ())(options)
