@@ -28,6 +28,7 @@ def _cursor() -> None:
         feed(self, item, **more)
         if isinstance(item, MessageTaken):
             feed(self, MessageHandled(delivery=item.delivery))
+            self.turn_ended()  # else it is only noted
             time.sleep(_LATE)  # the application gets it when that is on disk
 
     _replace(Driver, "feed", feed_early)
