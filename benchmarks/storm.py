@@ -117,7 +117,8 @@ def rows(options: Options) -> Sequence[Row]:
                     "server killed",
                     run=_Storm(clients, kills=True).run,
                     note="and started again: from its first word on; those who have tried "
-                    "meanwhile wait as their own delays say, which have grown",
+                    "meanwhile wait as their own delays say, no longer than they have tried "
+                    "and a second",
                 ),
             ],
             goals=[Goal("links cut", "<=", 1.2), Goal("server killed", "<=", 1.2)],

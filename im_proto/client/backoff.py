@@ -29,10 +29,15 @@ class Backoff:
 
     Two counts, because they end differently: `failed` is what `max_retries` limits and falls back
     to zero at a log-in; `level` is what the delay grows by and falls back only after a link that
-    stayed good, so that a server which accepts log-ins and drops them is not hammered.
+    stayed good, so that a server which accepts log-ins and drops them is not hammered. A wait that
+    the server asked for is no sign of trouble: the next delay is no longer for it.
+
+    Of random delays several may be short. So that a client is not away long after a short outage
+    for that, none is longer than it would be if those before had been as long as they could be.
     """
 
     __slots__ = (
+        "_began",
         "_config",
         "_good_since",
         "_level",
@@ -46,6 +51,8 @@ class Backoff:
     def __init__(self, config: ReconnectConfig) -> None:
         self._config = config
         self._level = 0
+        #: when the first of the delays was drawn that `level` counts
+        self._began = 0.0
         #: links in a row that ended over a violation
         self._violations = 0
         self._good_since: float | None = None
@@ -86,14 +93,18 @@ class Backoff:
         limit = self._config.max_retries
         return limit is not None and self.failed >= limit
 
-    def next_delay(self, rng: random.Random, retry_after: float | None) -> float:
+    def next_delay(self, now: float, rng: random.Random, retry_after: float | None) -> float:
         """Draw the delay of the next attempt, in seconds; a server's own wish is obeyed, but for
         one of no delay at all."""
-        self._level += 1
         self.retries += 1
         self.early = False
         self.asked = bool(retry_after)
         if retry_after:
             return min(retry_after, MAX_RETRY_AFTER)
+        if not self._level:
+            self._began = now
+        self._level += 1
         delay = base_delay(self._config, self._level)
-        return rng.uniform(0, delay) if self._config.jitter == "full" else delay
+        if self._config.jitter == "none":
+            return delay
+        return rng.uniform(0, min(delay, self._config.initial_delay + now - self._began))

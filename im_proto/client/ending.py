@@ -327,7 +327,7 @@ class Ending:
             )
             self.fx.notify(ev.ErrorOccurred(error=self.last_error))
             return
-        delay = self.backoff.next_delay(self.rng, retry_after)
+        delay = self.backoff.next_delay(self.fx.now, self.rng, retry_after)
         self._reconnect_to("retry_scheduled")
         self.timers.set(Timer.RECONNECT, self.fx.now + delay)
         self._watch()

@@ -104,7 +104,7 @@ class Refresh:
         wait = max(expires_in - margin, PACE)
         if before is not None and self._expires_at < before + PACE:
             # no better than the one before: the function has no newer one yet
-            wait = max(wait, self._backoff.next_delay(self._rng, None))
+            wait = max(wait, self._backoff.next_delay(self._fx.now, self._rng, None))
         else:
             self._backoff.start_over()
         self._timers.set(Timer.REFRESH, now + wait)
@@ -179,7 +179,7 @@ class Refresh:
         return wanted
 
     def _rest(self) -> None:
-        wait = max(self._backoff.next_delay(self._rng, None), PACE)
+        wait = max(self._backoff.next_delay(self._fx.now, self._rng, None), PACE)
         self._timers.set(Timer.REFRESH, self._fx.now + wait)
 
     def offer(self) -> str | None:

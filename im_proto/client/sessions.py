@@ -350,7 +350,7 @@ class Sessions:
 
     def _try_again(self, call: Call, error: IMError, retry_after: float | None) -> None:
         if call.repeatable:
-            at = self._fx.now + call.backoff.next_delay(self._rng, retry_after)
+            at = self._fx.now + call.backoff.next_delay(self._fx.now, self._rng, retry_after)
             if at < call.deadline:
                 call.retry_at, call.trouble = at, error.text
                 self._arm()

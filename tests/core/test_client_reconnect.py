@@ -10,7 +10,7 @@ from core.client_kit import Driver
 from im_proto.client import actions as act
 from im_proto.client import events as ev
 from im_proto.client import inputs as inp
-from im_proto.client.backoff import base_delay
+from im_proto.client.backoff import Backoff, base_delay
 from im_proto.config import ReconnectConfig
 
 
@@ -59,6 +59,46 @@ def test_full_jitter_draws_from_nothing_to_the_delay() -> None:
         assert all(0 <= delay <= bound for delay in column)
         assert min(column) < bound / 5
         assert max(column) > bound * 4 / 5
+
+
+class _Longest(random.Random):
+    """Draws the most that may be drawn."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return b
+
+
+def test_who_drew_short_delays_draws_no_longer_ones_than_who_drew_long_ones_has_had() -> None:
+    backoff = Backoff(ReconnectConfig())
+    drawn = [backoff.next_delay(now, _Longest(), None) for now in (50.0, 50.5, 50.5, 60.0)]
+    assert drawn == [1.0, 1.5, 1.5, 8.0]
+
+
+def test_who_always_draws_the_most_waits_as_without_jitter() -> None:
+    now, drawn, config = 7.0, [], ReconnectConfig()
+    backoff = Backoff(config)
+    for _ in range(8):
+        drawn.append(backoff.next_delay(now, _Longest(), None))
+        now += drawn[-1]
+    assert drawn == [base_delay(config, failures) for failures in range(1, 9)]
+
+
+def test_a_wait_that_the_server_asked_for_makes_the_next_delay_no_longer() -> None:
+    backoff = Backoff(ReconnectConfig())
+    asked = [backoff.next_delay(now, _Longest(), 7.0) for now in (0.0, 7.0, 14.0)]
+    assert asked == [7.0, 7.0, 7.0] and backoff.asked and backoff.retries == 3
+    assert backoff.next_delay(21.0, _Longest(), None) == 1.0
+
+
+def test_after_links_that_are_dropped_at_once_the_delays_grow_all_the_same() -> None:
+    backoff, now, drawn = Backoff(ReconnectConfig(stable_after=10.0)), 0.0, []
+    for _ in range(6):
+        backoff.authenticated(now)
+        now += 1.0
+        backoff.link_lost(now, as_failed=False)
+        drawn.append(backoff.next_delay(now, _Longest(), None))
+        now += drawn[-1]
+    assert drawn == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0]
 
 
 def test_the_same_seed_draws_the_same_delays() -> None:

@@ -232,7 +232,7 @@ def test_known_messages_are_a_bounded_number() -> None:
         handle_all(v)
         v.forget()
     assert len(v.engine.core.receiving.inbox._known) == 50
-    assert v.engine.core.receiving.inbox.backlog == 0
+    assert v.engine.core.receiving.inbox.unhandled == {}
 
 
 def test_while_the_journal_does_not_answer_no_more_is_held_than_else() -> None:

@@ -545,7 +545,7 @@ def test_a_slow_reader_blocks_the_writer() -> None:
 def test_an_imposter_is_left_for_the_server_whatever_it_is() -> None:
     kinds: set[str] = set()
     reasons: set[str] = set()
-    for seed in range(50):
+    for seed in range(100):
         world, clients, chaos = three(seed)
         assert FAULTS["imposter"](chaos)
         assert world.server.imposter is not None

@@ -250,9 +250,7 @@ def test_too_many_messages_that_wait() -> None:
     world.server.kill()
     assert [one.send(2, str(n)) for n in range(5)][2:] == [3, None, None]
     assert one.engine is not None
-    monkeys = one.engine.core
-    full = monkeys.config.model_copy(update={"max_queue": 10})
-    monkeys.sending.admission._config = full
+    one.engine.core.sending.admission._most = 10
     broken("c1: 4 messages wait", lambda: one.send(2, "one more"))
 
 

@@ -21,7 +21,11 @@ export function baseDelay(config: ReconnectConfig, failures: number): number {
  *
  * Two counts, because they end differently: `failed` is what `maxRetries` limits and falls back to
  * zero at a log-in; the level is what the delay grows by and falls back only after a link that
- * stayed good, so that a server which accepts log-ins and drops them is not hammered.
+ * stayed good, so that a server which accepts log-ins and drops them is not hammered. A wait that
+ * the server asked for is no sign of trouble: the next delay is no longer for it.
+ *
+ * Of random delays several may be short. So that a client is not away long after a short outage for
+ * that, none is longer than it would be if those before had been as long as they could be.
  */
 export class Backoff {
   /** Consecutive failed attempts. */
@@ -34,6 +38,8 @@ export class Backoff {
   early = false
   readonly #config: ReconnectConfig
   #level = 0
+  /** When the first of the delays was drawn that the level counts. */
+  #began = 0
   /** Links in a row that ended over a violation. */
   #violations = 0
   #goodSince: number | null = null
@@ -82,13 +88,15 @@ export class Backoff {
    * Draw the delay of the next attempt, in seconds; a server's own wish is obeyed, but for one of no
    * delay at all.
    */
-  nextDelay(rng: Rng, retryAfter: number | null): number {
-    this.#level += 1
+  nextDelay(now: number, rng: Rng, retryAfter: number | null): number {
     this.retries += 1
     this.early = false
     this.asked = Boolean(retryAfter)
     if (retryAfter) return Math.min(retryAfter, MAX_RETRY_AFTER)
+    if (this.#level === 0) this.#began = now
+    this.#level += 1
     const delay = baseDelay(this.#config, this.#level)
-    return this.#config.jitter === 'full' ? rng.uniform(0, delay) : delay
+    if (this.#config.jitter === 'none') return delay
+    return rng.uniform(0, Math.min(delay, this.#config.initialDelay + now - this.#began))
   }
 }

@@ -316,7 +316,7 @@ export class Ending {
       fx.notify({ type: 'ErrorOccurred', error: this.lastError, anotherWay: false })
       return
     }
-    const delay = backoff.nextDelay(this.rng, retryAfter)
+    const delay = backoff.nextDelay(this.fx.now, this.rng, retryAfter)
     this.reconnectTo('retry_scheduled')
     this.timers.set('RECONNECT', fx.now + delay)
     this.watch()

@@ -90,7 +90,7 @@ export class Refresh {
     let wait = Math.max(expiresIn - margin, PACE)
     if (before !== null && this.#expiresAt < before + PACE) {
       // no better than the one before: the function has no newer one yet
-      wait = Math.max(wait, this.#backoff.nextDelay(this.#rng, null))
+      wait = Math.max(wait, this.#backoff.nextDelay(this.#fx.now, this.#rng, null))
     } else {
       this.#backoff.startOver()
     }
@@ -168,7 +168,7 @@ export class Refresh {
   }
 
   #rest(): void {
-    const wait = Math.max(this.#backoff.nextDelay(this.#rng, null), PACE)
+    const wait = Math.max(this.#backoff.nextDelay(this.#fx.now, this.#rng, null), PACE)
     this.#timers.set('REFRESH', this.#fx.now + wait)
   }
 

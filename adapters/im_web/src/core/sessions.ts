@@ -350,7 +350,7 @@ export class Sessions {
 
   #tryAgain(call: Call, error: IMError, retryAfter: number | null): void {
     if (call.repeatable) {
-      const at = this.#fx.now + call.backoff.nextDelay(this.#rng, retryAfter)
+      const at = this.#fx.now + call.backoff.nextDelay(this.#fx.now, this.#rng, retryAfter)
       if (at < call.deadline) {
         call.retryAt = at
         call.trouble = error.text

@@ -128,10 +128,20 @@ test('delays grow, and a violation makes them grow on over good links', () => {
   const lost = (asFailed: boolean): number => {
     backoff.authenticated(0)
     backoff.linkLost(100, asFailed)
-    return backoff.nextDelay(rng, null)
+    return backoff.nextDelay(100, rng, null)
   }
   expect([lost(true), lost(true), lost(true), lost(false)]).toEqual([1, 2, 4, 1])
-  expect(backoff.nextDelay(rng, 1e9)).toBe(86_400)
+  expect(backoff.nextDelay(100, rng, 1e9)).toBe(86_400)
+})
+
+test('a random delay is no longer than all before could have made it, and an asked one counts not', () => {
+  const backoff = new Backoff(coreConfig(GIVEN).reconnect)
+  const rng = { uniform: (_: number, most: number) => most, hex64: () => '' }
+  expect([50, 50.5, 50.5, 60].map((now) => backoff.nextDelay(now, rng, null))).toEqual([
+    1, 1.5, 1.5, 8,
+  ])
+  const asked = new Backoff(coreConfig(GIVEN).reconnect)
+  expect([asked.nextDelay(0, rng, 7), asked.nextDelay(9, rng, null)]).toEqual([7, 1])
 })
 
 test('a flood of high slows low down to one turn in thirteen', () => {

@@ -10,7 +10,11 @@ export declare function baseDelay(config: ReconnectConfig, failures: number): nu
  *
  * Two counts, because they end differently: `failed` is what `maxRetries` limits and falls back to
  * zero at a log-in; the level is what the delay grows by and falls back only after a link that
- * stayed good, so that a server which accepts log-ins and drops them is not hammered.
+ * stayed good, so that a server which accepts log-ins and drops them is not hammered. A wait that
+ * the server asked for is no sign of trouble: the next delay is no longer for it.
+ *
+ * Of random delays several may be short. So that a client is not away long after a short outage for
+ * that, none is longer than it would be if those before had been as long as they could be.
  */
 export declare class Backoff {
     #private;
@@ -40,5 +44,5 @@ export declare class Backoff {
      * Draw the delay of the next attempt, in seconds; a server's own wish is obeyed, but for one of no
      * delay at all.
      */
-    nextDelay(rng: Rng, retryAfter: number | null): number;
+    nextDelay(now: number, rng: Rng, retryAfter: number | null): number;
 }
