@@ -1,7 +1,5 @@
-"""The opening handshake (RFC 6455 section 4), both roles, around h11.
-
-h11 counts only incomplete heads and lets other exceptions through than its own: what comes is
-measured first, and whatever goes wrong is a `Refused`.
+"""The opening handshake (RFC 6455 section 4), both roles. `heads` reads what comes; whatever goes
+wrong is a `Refused`.
 """
 
 from __future__ import annotations
@@ -12,13 +10,28 @@ import random
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final
 
 import h11
 from wsproto.utilities import generate_accept_token
 
 from im_proto.deflate import OFFER, BoundedDeflate
-from im_proto.errors import LocalProtocolError, printable
+from im_proto.errors import LocalProtocolError
+from im_proto.heads import (
+    TOKEN,
+    Headers,
+    Heads,
+    Refused,
+    Request,
+    by_name,
+    listed,
+    odd_request,
+    only,
+    ordinary_request,
+    parse,
+    plain,
+    tokens,
+)
 from im_proto.limits import FrameLimits
 
 __all__ = [
@@ -30,6 +43,7 @@ __all__ = [
     "Refused",
     "ServerOpening",
     "check_own",
+    "ordinary_upgrade",
     "parse",
     "plain",
     "refusal",
@@ -75,21 +89,6 @@ class HandshakeRejected:
     reason: str
 
 
-class Refused(Exception):
-    """Inside only: what the peer sent can't be taken; ends up as a `Violation`."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
-        self.reason = reason
-
-
-#: By name, in lower case.
-_Headers: TypeAlias = dict[bytes, list[bytes]]
-
-_END: Final = b"\r\n\r\n"
-_TEXT_BYTES: Final = bytes(c for c in range(256) if c == 9 or (c >= 32 and c != 127))
-_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
 _TARGET: Final = re.compile(r"/[!\"$-~]*")  # origin-form, without a fragment
 #: In the 101 of a server that knows section 2 of the protocol: it is never taken for a strict one.
 CAPABILITIES_HEADER: Final = "IM-Capabilities"
@@ -104,18 +103,10 @@ _ADDED: Final[dict[int, tuple[tuple[str, str], ...]]] = {
 }
 
 
-def plain(text: str) -> str:
-    """One line of printable ASCII, at most 100 characters: safe to log and to send."""
-    text = text[:100]
-    if text.isascii() and text.isprintable():  # nearly all are
-        return text
-    return printable(text).encode("ascii", "backslashreplace").decode("ascii")[:100]
-
-
 def check_own(headers: Iterable[tuple[str, str]]) -> None:
     """Headers that our caller adds: one line each, and none that are ours to write."""
     for name, value in headers:
-        if not _TOKEN.fullmatch(name):
+        if not TOKEN.fullmatch(name):
             raise LocalProtocolError(f"header name {name!r} is no token")
         if name.lower() in _RESERVED or name.lower().startswith("sec-websocket-"):
             raise LocalProtocolError(f"header {name!r} belongs to the handshake")
@@ -124,98 +115,39 @@ def check_own(headers: Iterable[tuple[str, str]]) -> None:
             raise LocalProtocolError(f"header {name!r} has a value that is not printable ASCII")
 
 
-class Heads:
-    """Cuts HTTP heads out of a stream, within the caps, before h11 sees a byte of them.
-
-    h11 counts only what is incomplete, so in one read it takes 20 kB or 1,200 headers.
-    """
-
-    def __init__(self, limits: FrameLimits) -> None:
-        self.buffer = bytearray()
-        self._bytes_left = limits.handshake_bytes
-        self._headers_left = limits.handshake_headers
-        self._searched = 0  # where the end can't begin; so a byte at a time stays linear
-
-    def next(self) -> bytes | None:
-        """One complete head; None: not all of it is there yet."""
-        end = self.buffer.find(_END, self._searched, self._bytes_left)
-        if end < 0:
-            if len(self.buffer) > self._bytes_left:
-                raise Refused(431, "handshake too long")
-            self._searched = max(0, len(self.buffer) - len(_END) + 1)
-            return None
-        head = bytes(self.buffer[: end + len(_END)])
-        del self.buffer[: len(head)]
-        self._searched = 0
-        self._bytes_left -= len(head)
-        self._headers_left -= head.count(b"\r\n") - 2  # the start line and the empty line
-        if self._headers_left < 0:
-            raise Refused(431, "too many headers in the handshake")
-        # Control characters and bare CR or LF: h11 would end the head at LF LF, and needs 0.2 s
-        # to refuse 8 kB of spaces that end in NUL (its pattern for a header is quadratic there).
-        if head.replace(b"\r\n", b"").translate(None, _TEXT_BYTES):
-            raise Refused(400, "control characters in the handshake")
-        return head
-
-
-def parse(http: h11.Connection, head: bytes) -> object:
-    """What h11 makes of a head. With `Frames.read` the only door to foreign parsers."""
-    try:
-        http.receive_data(head)
-        return http.next_event()
-    except h11.RemoteProtocolError:
-        raise Refused(400, "malformed HTTP") from None
-    except Exception as exc:  # whatever else: a peer's bytes never raise
-        raise Refused(400, f"HTTP parser failed: {type(exc).__name__}") from None
-
-
-def _by_name(headers: Iterable[tuple[bytes, bytes]]) -> _Headers:
-    found: _Headers = {}
-    for name, value in headers:
-        found.setdefault(name, []).append(value)
-    return found
-
-
-def _only(headers: _Headers, name: str) -> str | None:
-    """The value of a header that may come once, in printable ASCII."""
-    values = headers.get(name.encode())
-    if values is None:
-        return None
-    text = values[0].decode("latin-1")
-    if len(values) > 1 or not text.isascii() or not text.isprintable():
-        raise Refused(400, f"bad {name}")
-    return text
-
-
-def _list(headers: _Headers, name: str) -> str:
-    """The values of a header that is a list, joined (RFC 9110 section 5.3), in ASCII."""
-    joined = b", ".join(headers.get(name.encode(), ()))
-    if not joined.isascii():
-        raise Refused(400, f"bad {name}")
-    return joined.decode("ascii")
-
-
-def _tokens(headers: _Headers, name: str) -> tuple[str, ...]:
-    """The elements of such a list, each of them a token."""
-    # Cut with split and strip: one regular expression for it all has been a ReDoS.
-    tokens = tuple(item for part in _list(headers, name).split(",") if (item := part.strip(" \t")))
-    if not all(map(_TOKEN.fullmatch, tokens)):
-        raise Refused(400, f"bad {name}")
-    return tokens
-
-
-def _upgrades(headers: _Headers) -> bool:
+def _upgrades(headers: Headers) -> bool:
     """Both `Upgrade: websocket` and `Connection: Upgrade` are there."""
-    upgrade = [token.lower() for token in _list(headers, "upgrade").split(",")]
-    connection = [token.strip().lower() for token in _list(headers, "connection").split(",")]
+    upgrade = [token.lower() for token in listed(headers, "upgrade").split(",")]
+    connection = [token.strip().lower() for token in listed(headers, "connection").split(",")]
     return upgrade == ["websocket"] and "upgrade" in connection
 
 
-def _check_request(request: object) -> tuple[HandshakeRequested, bytes, str]:
+def ordinary_upgrade(data: bytes, limits: FrameLimits) -> tuple[str, str, str | None] | None:
+    """Target, host and origin of an upgrade request, if it lies here whole with nothing behind it,
+    and is as nearly all are. None: somebody else has to look. What is wrong with a key or a
+    version, `ServerOpening` finds out."""
+    heads = Heads(limits)
+    heads.buffer += data
+    try:
+        head = heads.next()
+    except Refused:
+        return None
+    if head is None or heads.buffer or not head.isascii():
+        return None
+    request = ordinary_request(head)
+    if request is None:
+        return None
+    headers = by_name(request.headers)
+    origins = headers.get(b"origin", [])
+    if len(origins) > 1 or not _upgrades(headers):
+        return None
+    host = headers[b"host"][0].decode()
+    return request.target.decode(), host, origins[0].decode() if origins else None
+
+
+def _check_request(request: Request) -> tuple[HandshakeRequested, bytes, str]:
     """Server: the request, its key and its extension offers (RFC 6455 section 4.2.1)."""
-    if not isinstance(request, h11.Request):
-        raise Refused(400, "not a request")
-    headers = _by_name(request.headers)
+    headers = by_name(request.headers)
     target = request.target.decode("ascii")
     if request.method != b"GET":
         raise Refused(405, "method is not GET")
@@ -228,28 +160,28 @@ def _check_request(request: object) -> tuple[HandshakeRequested, bytes, str]:
         raise Refused(413, "a handshake has no body")
     if not _upgrades(headers):
         raise Refused(426, "not a WebSocket handshake")
-    if _list(headers, "sec-websocket-version") != "13":
+    if listed(headers, "sec-websocket-version") != "13":
         raise Refused(426, "WebSocket version is not 13")
-    key = _only(headers, "sec-websocket-key") or ""
+    key = only(headers, "sec-websocket-key") or ""
     try:
         if len(key) != 24 or len(base64.b64decode(key, validate=True)) != 16:
             raise Refused(400, "bad sec-websocket-key")
     except binascii.Error:
         raise Refused(400, "bad sec-websocket-key") from None
-    host = _only(headers, "host")
+    host = only(headers, "host")
     # Longer than a name can be; and no IDNA here, whose decoder is slow on hostile names.
     if not host or len(host) > 255 or " " in host:
         raise Refused(400, "bad host")
     requested = HandshakeRequested(
         target=target,
         host=host,
-        origin=_only(headers, "origin"),
+        origin=only(headers, "origin"),
         headers=tuple(
             [(name.decode("ascii"), value.decode("latin-1")) for name, value in request.headers]
         ),
-        subprotocols=_tokens(headers, "sec-websocket-protocol"),
+        subprotocols=tokens(headers, "sec-websocket-protocol"),
     )
-    return requested, key.encode("ascii"), _list(headers, "sec-websocket-extensions")
+    return requested, key.encode("ascii"), listed(headers, "sec-websocket-extensions")
 
 
 def _rejection(response: h11.Response) -> HandshakeRejected:
@@ -287,7 +219,7 @@ class ServerOpening:
             # (RFC 9112 section 5.2 lets a server refuse that)
             if b"\r\n " in head or b"\r\n\t" in head:
                 raise Refused(400, "a folded header")
-            request = parse(h11.Connection(h11.SERVER), head)
+            request = ordinary_request(head) or odd_request(head)
             requested, self._key, self._offers = _check_request(request)
             if not self.heads.buffer:
                 self.requested = requested
@@ -358,7 +290,7 @@ class ClientOpening:
             raise LocalProtocolError("target must be a path with an optional query, in ASCII")
         check_own(self.headers)
         asked = self.subprotocols
-        if not all(map(_TOKEN.fullmatch, asked)) or len(set(asked)) < len(asked):
+        if not all(map(TOKEN.fullmatch, asked)) or len(set(asked)) < len(asked):
             raise LocalProtocolError("subprotocols must be different tokens")
         try:
             host = self.host if self.host.isascii() else self.host.encode("idna").decode("ascii")
@@ -395,23 +327,23 @@ class ClientOpening:
             if not isinstance(answer, h11.InformationalResponse):
                 raise Refused(1002, "not an answer")
             if answer.status_code == 101:
-                return self._switch(_by_name(answer.headers))
+                return self._switch(by_name(answer.headers))
             # 100, 102, 103: interim, another head follows (RFC 9110 section 15.2).
         return None
 
-    def _switch(self, headers: _Headers) -> tuple[HandshakeAccepted, BoundedDeflate | None]:
+    def _switch(self, headers: Headers) -> tuple[HandshakeAccepted, BoundedDeflate | None]:
         """Is this 101 an answer to our request (section 4.1, what the client validates)?"""
         if not _upgrades(headers):
             raise Refused(1002, "101 without Upgrade: websocket")
         token = generate_accept_token(self.key).decode("ascii")
-        if _only(headers, "sec-websocket-accept") != token:
+        if only(headers, "sec-websocket-accept") != token:
             raise Refused(1002, "bad sec-websocket-accept")
-        subprotocol = _only(headers, "sec-websocket-protocol")
+        subprotocol = only(headers, "sec-websocket-protocol")
         if subprotocol is None and self.subprotocols:
             raise Refused(1002, "no subprotocol chosen")
         if subprotocol is not None and subprotocol not in self.subprotocols:
             raise Refused(1002, "a subprotocol that was not asked for")
-        extensions = _list(headers, "sec-websocket-extensions")
+        extensions = listed(headers, "sec-websocket-extensions")
         deflate = None
         if extensions:
             if not self.compression:

@@ -27,6 +27,7 @@ from im_proto.server.session_view import MOST_MET, MOST_UNREAD, Counted, Stretch
 from im_proto.wire import MAX_ID, UserId, user_id
 from im_proto.wire.session import ACTIVE
 
+from .driver import AnyConnection, driver, text_of
 from .lookups import (
     HIGHEST_SESSION_ID,
     MESSAGE_COLUMNS,
@@ -80,6 +81,7 @@ def _met_as(mine: Column[Any], others: Column[Any]) -> Select[Any]:
         .where(_is_active, mine == bindparam("user"))
         .order_by(sessions.c.id.desc())
         .limit(bindparam("limit", type_=Integer))
+        .offset(literal_column("0"))  # else one is added, as a parameter
     )
     return select(newest.subquery())
 
@@ -97,6 +99,7 @@ _PEERS = (
     .group_by(_met.c.peer)
     .order_by(func.min(_met.c.id))
 )
+_PEERS_TEXT = text_of(_PEERS, "user", "limit", "user", "limit", "user", "at")
 #: asked: [[session, reader, read], ...]; how many are not read, by the place in `asked`
 _unread: Select[Any] = (
     select(literal_column("1"))
@@ -279,11 +282,12 @@ class SqlView:
         return min(most, sum(found))
 
 
-def peers_of(connection: Connection, user: UserId, at: int) -> list[tuple[UserId, int | None]]:
+def peers_of(connection: AnyConnection, user: UserId, at: int) -> list[tuple[UserId, int | None]]:
     """With whom a user shares an active session at this time, as `im_proto.server.sessions.peers`
     says, and when they were here last, if that is known and may be told."""
-    names = {"user": user_text(user), "at": at, "limit": MOST_MET}
-    return [(user_id(peer), seen) for peer, seen in connection.execute(_PEERS, names)]
+    name = user_text(user)
+    found = driver(connection).execute(_PEERS_TEXT, (name, MOST_MET, name, MOST_MET, name, at))
+    return [(user_id(peer), seen) for peer, seen in found.fetchall()]
 
 
 def _of_two(two: Pair) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -128,9 +128,12 @@ class Database:
             raise
 
     @contextmanager
-    def committing(self) -> Iterator[sqlite3.Connection]:
+    def committing(self, *, joins: bool = False) -> Iterator[sqlite3.Connection]:
         """The same as `writing`, for who needs nothing of SQLAlchemy: its own part of a transaction
         is a quarter of a commit of one message.
+
+        Args:
+            joins: in `together` it fails with all the others, and needs no savepoint.
 
         Raises:
             StoreError: the database can't write now; nothing was kept.
@@ -139,8 +142,11 @@ class Database:
             raise StoreError(f"database {self._name} is not open")
         try:
             raw = driver(self._writer)
-            scope = part if self._writer.in_transaction() else transaction
-            with self._forgetting(), scope(raw):
+            if not self._writer.in_transaction():
+                scope = transaction(raw)
+            else:
+                scope = nullcontext(raw) if joins else part(raw)
+            with self._forgetting(), scope:
                 yield raw
         except _ERRORS as error:
             raise StoreError(short(error)) from error

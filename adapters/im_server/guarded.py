@@ -17,6 +17,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import httptools
@@ -24,7 +26,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from im_proto.handshake import refusal
+from im_proto.handshake import ordinary_upgrade, refusal
 from im_proto.server.origins import upgrade_refusal
 from im_proto.wire.types import MAX_TOKEN
 
@@ -82,6 +84,8 @@ class GuardedHTTP(HttpToolsProtocol, SmallReads):
         self._address = counted
         self._deadline: asyncio.TimerHandle | None = None
         self._in_head = True
+        #: nothing has come yet
+        self._silent = True
         self._lines = 0
         #: bytes that may still come before the end of the head, or more of the body
         self._room = 0
@@ -130,6 +134,10 @@ class GuardedHTTP(HttpToolsProtocol, SmallReads):
         """Give it to the parser, so much at a time that no limit is passed unseen."""
         if self.transport.is_closing():
             return  # TLS may have read more already
+        silent, self._silent = self._silent, False
+        if silent and self._is_for_us(data):
+            self._leave_to(partial(self._become, data))
+            return
         if self._surplus > self._limits.message_bytes:
             self._throw_away(data)
             return
@@ -211,13 +219,31 @@ class GuardedHTTP(HttpToolsProtocol, SmallReads):
             self._fault()
             self._end(refusal(*refused, ()))
             return
+        if self.ws_protocol_class is not IMProtocol and self._address is not None:
+            self._runner.doors.leave(self._address)  # the site's own WebSockets are its to count
+        self._leave_to(self.handle_websocket_upgrade)
+
+    def _is_for_us(self, data: bytes) -> bool:
+        """Is it an upgrade to our WebSocket, of the kind that needs no parser but the engine's?
+        Two parsers are half of what an upgrade costs."""
+        found = ordinary_upgrade(data, self._runner.opening)
+        return found is not None and upgrade_refusal(self._limits, *found) is None
+
+    def _become(self, data: bytes) -> None:
+        """What uvicorn's `handle_websocket_upgrade` does, with the request as it came."""
+        self.connections.discard(self)
+        protocol = IMProtocol(self.config, self.server_state, self.app_state)
+        protocol.connection_made(self.transport)
+        protocol.data_received(data)
+        self.transport.set_protocol(protocol)
+
+    def _leave_to(self, take: Callable[[], None]) -> None:
+        """Another protocol takes the connection."""
         self._stop_clock()
         self._stop_watching()
         self.transport.set_write_buffer_limits()
-        if self.ws_protocol_class is not IMProtocol and self._address is not None:
-            self._runner.doors.leave(self._address)  # the site's own WebSockets are its to count
         self._address = None
-        self.handle_websocket_upgrade()
+        take()
         self._let_go()
         if self.flow.write_paused:  # something of before still waits, if only TLS's own words
             cast("asyncio.Protocol", self.transport.get_protocol()).pause_writing()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import bindparam, delete, literal_column, select
+from sqlalchemy import and_, bindparam, delete, literal_column, select
 
 from im_proto.server.actions import StoreLogin
 from im_proto.server.records import PLAIN, Login
@@ -13,11 +13,11 @@ from im_proto.server.retention import FENCES, devices_that_go
 from im_proto.wire import MAX_ID, UserId, user_id
 
 from .driver import AnyConnection, driver, one_row, text_of, upsert
-from .lookups import devices_of, mailboxes_of, user_text
-from .mailbox import oldest_of, resume_entry
-from .rownumbers import last_row
+from .lookups import user_text
+from .mailbox import OLDEST
+from .rownumbers import LAST_ROW
 from .schema import draw_epoch
-from .tables import devices, fences, mailboxes, revocations, users
+from .tables import devices, entries, fences, mailboxes, messages, revocations, users
 
 __all__ = ["drop_devices", "log_in", "note_revoked", "note_seen", "revoked"]
 
@@ -43,12 +43,36 @@ _DROP_FENCES = delete(fences).where(
     fences.c.generation < bindparam("below"),
 )
 
+_one = select(literal_column("1")).subquery()
+_of_device = and_(devices.c.user == bindparam("user"), devices.c.device == bindparam("device"))
+_entry, _message = entries.alias("resumed"), messages.alias("resumed_message")
+_at_seq = and_(_entry.c.user == bindparam("user"), _entry.c.seq == bindparam("seq"))
+#: All that a log-in has to know: each statement more gives Python's lock away once more.
+_LOOK = select(
+    devices.c.generation,
+    devices.c.cursor,
+    devices.c.last_msg_id,
+    mailboxes.c.epoch,
+    mailboxes.c.head,
+    OLDEST.scalar_subquery(),
+    _message.c.sender,
+    _message.c.msg_id,
+    LAST_ROW.scalar_subquery(),
+).select_from(
+    _one.outerjoin(devices, _of_device)
+    .outerjoin(mailboxes, mailboxes.c.user == bindparam("user"))
+    .outerjoin(_entry, _at_seq)
+    .outerjoin(_message, _message.c.id == _entry.c.message_id)
+)
+
 #: all of them, for a test that none scans a table
 STATEMENTS: dict[str, Any] = {
+    "log-in": _LOOK,
     "devices of a user": _OF_USER,
     "drop a device": _DROP_DEVICE,
     "drop fences": _DROP_FENCES,
 }
+_LOOK_TEXT: Final = text_of(_LOOK, "user", "user", "device", "user", "user", "seq")
 _OF_USER_TEXT: Final = text_of(_OF_USER, "user")
 _DROP_DEVICE_TEXT: Final = text_of(_DROP_DEVICE, "of", "name")
 _DROP_FENCES_TEXT: Final = text_of(_DROP_FENCES, "of", "name", "below")
@@ -56,37 +80,34 @@ _DROP_FENCES_TEXT: Final = text_of(_DROP_FENCES, "of", "name", "below")
 
 def log_in(connection: AnyConnection, request: StoreLogin) -> Login:
     """Start a new generation of a device, inside a transaction that may write."""
-    user, key = request.user, (request.user, request.device)
-    name = user_text(user)
+    name, device, resume_seq = user_text(request.user), request.device, request.resume_seq
     write = driver(connection).execute
-    device = devices_of(connection, [key]).get(key)
+    at = resume_seq if resume_seq is not None and 0 < resume_seq <= MAX_ID else 0
+    ((kept, cursor, last_msg_id, epoch, head, oldest, sender, msg_id, row),) = write(
+        _LOOK_TEXT, (name, name, device, name, name, at)
+    ).fetchall()
     generation = 0
-    if request.device != PLAIN:
-        generation = 1 + (device.generation if device else 0)
-        if device is None:
+    if device != PLAIN:
+        generation = 1 + (kept or 0)
+        if kept is None:
             _make_room(connection, request)
-    mailbox = mailboxes_of(connection, [user]).get(user)
-    if mailbox is None:
+    if epoch is None:
         epoch, head = draw_epoch(), 0
         write(_INSERT_MAILBOX, (name, epoch, head, 0))
-    else:
-        epoch, head = mailbox.epoch, mailbox.head
-    login = (name, request.device, generation)
+    login = (name, device, generation)
     write(_UPSERT_LOGIN, (*login, 0, request.at))
-    if request.device != PLAIN:
-        write(_INSERT_FENCE, (*login, request.at, last_row(connection)))
+    if device != PLAIN:
+        write(_INSERT_FENCE, (*login, request.at, row))
         if generation > FENCES:
-            write(_DROP_FENCES_TEXT, (name, request.device, generation - FENCES + 1))
-    oldest = oldest_of(connection, user)
-    resume_seq = request.resume_seq
+            write(_DROP_FENCES_TEXT, (name, device, generation - FENCES + 1))
     return Login(
         generation=generation,
-        last_msg_id=device.last_msg_id if device else 0,
-        cursor=device.cursor if device else None,
+        last_msg_id=last_msg_id or 0,
+        cursor=cursor,
         epoch=epoch,
         head=head,
         oldest=head + 1 if oldest is None else oldest,
-        resume_entry=None if resume_seq is None else resume_entry(connection, user, resume_seq),
+        resume_entry=None if sender is None else (user_id(sender), msg_id),
     )
 
 

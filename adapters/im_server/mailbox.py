@@ -17,7 +17,7 @@ from .driver import AnyConnection, driver, text_of
 from .lookups import user_text
 from .tables import READ_SYNC, RECEIPT, entries, mailboxes, messages
 
-__all__ = ["of_note", "oldest_of", "read_entries", "resume_entry"]
+__all__ = ["OLDEST", "of_note", "read_entries"]
 
 _ENTRIES = (
     select(
@@ -44,18 +44,12 @@ _PIECE = select(
     select(func.json_group_array(func.json_array(*_piece.c))).scalar_subquery(),
     select(mailboxes.c.head).where(mailboxes.c.user == bindparam("of")).scalar_subquery(),
 )
-_OLDEST = select(func.min(entries.c.seq)).where(entries.c.user == bindparam("user"))
-_AT_SEQ = (
-    select(messages.c.sender, messages.c.msg_id)
-    .join_from(entries, messages, messages.c.id == entries.c.message_id)
-    .where(entries.c.user == bindparam("user"), entries.c.seq == bindparam("seq"))
-)
+#: the oldest seq that a mailbox holds; NULL if it holds nothing
+OLDEST = select(func.min(entries.c.seq)).where(entries.c.user == bindparam("user"))
 
 #: all of them, for a test that none scans a table
-STATEMENTS = {"entries": _ENTRIES, "piece": _PIECE, "oldest": _OLDEST, "at a seq": _AT_SEQ}
+STATEMENTS = {"entries": _ENTRIES, "piece": _PIECE, "oldest": OLDEST}
 _PIECE_TEXT = text_of(_PIECE, "user", "after", "limit", "of")
-_OLDEST_TEXT = text_of(_OLDEST, "user")
-_AT_SEQ_TEXT = text_of(_AT_SEQ, "user", "seq")
 
 
 #: `json.dumps` makes an encoder for each call, unless it is told nothing.
@@ -103,19 +97,3 @@ def read_entries(
     # by seq; SQLite gathers them in that order, but doesn't promise it
     found = [_an_entry(row, users) for row in sorted(json.loads(rows))]
     return tuple(found), head or 0
-
-
-def oldest_of(connection: AnyConnection, user: UserId) -> int | None:
-    """The oldest seq that a mailbox holds; None if it holds nothing."""
-    found: int | None
-    ((found,),) = driver(connection).execute(_OLDEST_TEXT, (user_text(user),)).fetchall()
-    return found
-
-
-def resume_entry(connection: AnyConnection, user: UserId, seq: int) -> tuple[UserId, int] | None:
-    """(sender, msg_id) of the message at that seq; None if there is no such entry or it is no
-    message."""
-    if not 0 < seq <= MAX_ID:
-        return None
-    rows = driver(connection).execute(_AT_SEQ_TEXT, (user_text(user), seq)).fetchall()
-    return next(((user_id(sender), msg_id) for sender, msg_id in rows), None)

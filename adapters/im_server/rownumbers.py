@@ -13,25 +13,26 @@ from sqlalchemy.dialects import sqlite
 from .driver import AnyConnection, driver, text_of
 from .tables import messages, meta
 
-__all__ = ["STATEMENTS", "last_row", "pass_over"]
+__all__ = ["LAST_ROW", "STATEMENTS", "last_row", "pass_over"]
 
 #: In `meta`: the highest number that was given when a message was let go.
 _KEY: Final = "last_row"
-_LAST_ROW = select(
+_ZERO: Final = literal_column("0", Integer)
+LAST_ROW = select(
     func.max(
-        func.coalesce(select(func.max(messages.c.id)).scalar_subquery(), 0),
+        func.coalesce(select(func.max(messages.c.id)).scalar_subquery(), _ZERO),
         func.coalesce(
             select(cast(meta.c.value, Integer))
             .where(meta.c.key == literal_column(f"'{_KEY}'"))
             .scalar_subquery(),
-            0,
+            _ZERO,
         ),
     )
 )
 _kept = sqlite.insert(meta)
 _KEEP = _kept.on_conflict_do_update(index_elements=["key"], set_={"value": _kept.excluded.value})
-STATEMENTS = {"last row": _LAST_ROW}
-_LAST_ROW_TEXT: Final = text_of(_LAST_ROW)
+STATEMENTS = {"last row": LAST_ROW}
+_LAST_ROW_TEXT: Final = text_of(LAST_ROW)
 
 
 def last_row(connection: AnyConnection) -> int:

@@ -19,6 +19,7 @@ from im_proto.server import Gateway
 from im_proto.server import actions as act
 from im_proto.server import inputs as inp
 from im_proto.server.doors import Arrivals, BadTokens, Doors
+from im_proto.server.engine import frame_limits
 from im_proto.wire import UserId, codes
 
 from .held import Held
@@ -73,6 +74,8 @@ class Runner:
             config.connections, config.connections_per_address, config.trusted_proxies
         )
         self._arrivals = Arrivals(config)
+        #: what an upgrade request may be
+        self.opening = frame_limits(config, config.auth_bytes)
         self.held = Held()
         self.bad_tokens = BadTokens(config)
         self._store = store

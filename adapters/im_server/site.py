@@ -53,7 +53,8 @@ class Site:
         on_offline: OnMessage | None = None,
         webhooks: Webhooks | None = None,
     ) -> None:
-        self._authenticate = authenticate
+        self._method: Any = getattr(authenticate, "authenticate", authenticate)
+        self._quick: bool = getattr(authenticate, "quick", False)
         self._authorize_send = authorize_send
         self._on_message = on_message
         self._on_offline = on_offline
@@ -101,7 +102,15 @@ class Site:
 
     def authenticate(self, action: act.Authenticate, feed: Feed, timeout: float) -> None:
         """Ask whose token it is; after `timeout` seconds the engine has given it up."""
-        self._spawn(self._verify(action, feed, timeout))
+        if not self._quick:
+            self._spawn(self._verify(action, feed, timeout))
+            return
+        try:  # no task is needed for what waits for nothing
+            found = self._identify_quickly(action.token)
+        except TokenRefusedError as error:
+            feed(_refused(action, error))
+        else:
+            feed(_verified(action, found))
 
     async def _verify(self, action: act.Authenticate, feed: Feed, timeout: float) -> None:
         try:
@@ -109,25 +118,10 @@ class Site:
                 found = await self.identify(action.token)
         except TimeoutError:
             logger.error("the authenticator took too long")
-            return
-        except TokenRefusedError as refused:
-            feed(
-                inp.TokenRefused(
-                    connection=action.connection, code=refused.code, reason=refused.reason
-                )
-            )
-            return
-        feed(
-            inp.TokenVerified(
-                connection=action.connection,
-                user=found.user,
-                username=found.username,
-                roles=found.roles,
-                expires_in=found.expires_in,
-                issued_at=found.issued_at,
-                show_last_seen=found.show_last_seen,
-            )
-        )
+        except TokenRefusedError as error:
+            feed(_refused(action, error))
+        else:
+            feed(_verified(action, found))
 
     async def identify(self, token: str) -> Identity:
         """Say whose token it is.
@@ -135,23 +129,20 @@ class Site:
         Raises:
             TokenRefusedError: it is not good, or (with a code of 50000) it can't be known.
         """
-        method: Any = getattr(self._authenticate, "authenticate", self._authenticate)
+        if self._quick:
+            return self._identify_quickly(token)
         try:
-            if getattr(self._authenticate, "quick", False):
-                found = method(token)
-            else:
-                found = await call(self._threads.authenticate, method, token)
-        except TokenRefusedError:
-            raise
+            found = await call(self._threads.authenticate, self._method, token)
         except Exception as error:
-            # not its text: it may quote the token
-            logger.error("the authenticator failed: %s", type(error).__name__)
-            raise TokenRefusedError("the authenticator failed", codes.SERVER_ERROR) from None
-        with suppress(ValueError):
-            if isinstance(found, Identity) and isinstance(found.issued_at, int | None):
-                return replace(found, user=user_id(found.user))
-        logger.error("the authenticator gave no Identity of a user, but %s", type(found).__name__)
-        raise TokenRefusedError("the authenticator failed", codes.SERVER_ERROR)
+            raise _failed(error) from None
+        return _an_identity(found)
+
+    def _identify_quickly(self, token: str) -> Identity:
+        try:
+            found = self._method(token)
+        except Exception as error:
+            raise _failed(error) from None
+        return _an_identity(found)
 
     # ------------------------------------------------------------ who may write to whom
 
@@ -216,6 +207,45 @@ class Site:
         task = asyncio.get_running_loop().create_task(work)
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
+
+
+def _verified(action: act.Authenticate, found: Identity) -> inp.TokenVerified:
+    return inp.TokenVerified(
+        connection=action.connection,
+        user=found.user,
+        username=found.username,
+        roles=found.roles,
+        expires_in=found.expires_in,
+        issued_at=found.issued_at,
+        show_last_seen=found.show_last_seen,
+    )
+
+
+def _refused(action: act.Authenticate, error: TokenRefusedError) -> inp.TokenRefused:
+    return inp.TokenRefused(connection=action.connection, code=error.code, reason=error.reason)
+
+
+def _failed(error: Exception) -> TokenRefusedError:
+    """What an authenticator raised, as what the client is told."""
+    if isinstance(error, TokenRefusedError):
+        return error
+    # not its text: it may quote the token
+    logger.error("the authenticator failed: %s", type(error).__name__)
+    return TokenRefusedError("the authenticator failed", codes.SERVER_ERROR)
+
+
+def _an_identity(found: object) -> Identity:
+    """What an authenticator gave, with the user as an id.
+
+    Raises:
+        TokenRefusedError: it is none.
+    """
+    with suppress(ValueError):
+        if isinstance(found, Identity) and isinstance(found.issued_at, int | None):
+            user = user_id(found.user)
+            return found if user is found.user else replace(found, user=user)
+    logger.error("the authenticator gave no Identity of a user, but %s", type(found).__name__)
+    raise TokenRefusedError("the authenticator failed", codes.SERVER_ERROR)
 
 
 class _SiteThreads:

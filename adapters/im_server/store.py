@@ -124,10 +124,12 @@ class Store:
             StoreError: the database can't write now; the old generation still holds.
         """
         _check(request.user)
-        with self._database.committing() as connection:
+        with self._database.committing(joins=True) as connection:
             self._database.known.forget_user(request.user)
             login = logins.log_in(connection, request)
-        return inp.LoginStored(request=request.request, login=login)
+            found = peers_of(connection, request.user, request.at) if request.meets else None
+        met = None if found is None else tuple(found)
+        return inp.LoginStored(request=request.request, login=login, peers=met)
 
     def status(self, request: act.StoreStatus) -> inp.StatusFound:
         """Say what became of messages; what was asked to be committed before is in it.
@@ -185,7 +187,7 @@ class Store:
             StoreError: the database can't write now.
         """
         _check(request.user)
-        with self._database.committing() as connection:
+        with self._database.committing(joins=True) as connection:
             logins.note_seen(connection, request.user, request.at)
 
     def revoke(self, request: act.StoreRevoke) -> inp.RevocationStored:
@@ -237,7 +239,7 @@ class Store:
             StoreError: the database can't be read now.
         """
         _check(request.user)
-        with self._database.reading() as connection:
+        with self._database.asking() as connection:
             found = peers_of(connection, request.user, request.at)
         return inp.PeersFound(request=request.request, peers=tuple(found))
 

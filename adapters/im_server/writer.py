@@ -16,9 +16,9 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any, Protocol, TypeVar
 
 from im_proto.server import actions as act
@@ -147,9 +147,8 @@ class StoreWorker:
         while True:
             if not waiting:
                 waiting.append(queue.get())
-            with suppress(Empty):
-                while True:
-                    waiting.append(queue.get_nowait())
+            while not queue.empty():  # nobody else takes from it
+                waiting.append(queue.get())
             sharing: list[act.StoreAction] = []
             while waiting and isinstance(waiting[0], _SHARING) and len(sharing) < _TOGETHER:
                 sharing.append(waiting[0])

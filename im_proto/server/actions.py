@@ -98,6 +98,7 @@ class StoreLogin:
         keep: the most devices with a name that a user may have; a new one makes those go that have
             logged in longest ago (`retention.devices_that_go`). None: any number.
         present: those of the user's devices that are logged in, or about to be.
+        meets: say with whom the user shares a session as well, as for a StorePeers.
     """
 
     request: int
@@ -107,6 +108,7 @@ class StoreLogin:
     at: int = 0
     keep: int | None = None
     present: frozenset[str] = frozenset()
+    meets: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

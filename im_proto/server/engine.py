@@ -88,7 +88,7 @@ class ServerEngine:
                 if rest:
                     self._core(done, rest, now)
                 for start in range(0, len(event.data), _PIECE):
-                    if not self.closed:
+                    if self.core.state != "closed":
                         self._receive(done, event.data[start : start + _PIECE], now)
             else:
                 rest.append(event)
@@ -110,11 +110,12 @@ class ServerEngine:
     def _core(self, done: list[Action], events: list[inp.CoreInput], now: float) -> None:
         if not events:
             return
-        actions = self.core.step(*events, now=now)
+        core = self.core
+        actions = core.step(*events, now=now)
         if actions:
             self._carry_out(done, actions)
         events.clear()
-        if (largest := self.core.largest) > self._largest:  # somebody has logged in
+        if (largest := core.largest) > self._largest:  # somebody has logged in
             self._largest = largest
             if self._framing.open:
                 self._framing.allow(largest)
@@ -127,7 +128,7 @@ class ServerEngine:
                 self._pong = frame.payload  # of several that wait the newest counts alone
                 self._answer_ping(done)
             events.append(self._translate(frame))
-        if self._framing.open and self._framing.pending != self._pending:
+        if self._framing.pending != self._pending and self._framing.open:
             was, self._pending = self._pending, self._framing.pending
             if was:
                 events.append(inp.PartialChanged(connection=self._connection, partial=False))

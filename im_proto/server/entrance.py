@@ -59,6 +59,7 @@ class Entrance(Mail):
                 at=self.desk.wall_ms,
                 keep=self.config.devices_per_user,
                 present=frozenset(devices),
+                meets=self._peers.wanted(asked.user, asked.granted),
             )
         )
 
@@ -99,7 +100,7 @@ class Entrance(Mail):
             return
         session = self._begin(asked, login)
         self._rates.logged_in(session)
-        self._peers.came(session)
+        self._peers.came(session, stored.peers)
         self._presence.came(session)
         self._pump(session)
 

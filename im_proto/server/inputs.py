@@ -104,10 +104,11 @@ class Committed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginStored:
-    """A StoreLogin is on disk."""
+    """A StoreLogin is on disk. `peers`: as of PeersFound; None: they are still to be asked for."""
 
     request: int
     login: Login
+    peers: tuple[tuple[UserId, int | None], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,7 +306,7 @@ class UpgradeAsked:
     forwarded: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class TextReceived:
     """A whole text message came in."""
 

@@ -141,8 +141,9 @@ class Login:
     ) -> AuthResponse:
         """AUTH_RESPONSE; strict in what is sent, so a plain peer gets nothing of section 2."""
         config, username = self._config, self.username
-        data = AuthData(user_id=self.user, username=username)
-        if self.extended:
+        if not self.extended:
+            data = AuthData(user_id=self.user, username=username)
+        else:
             numbered = "seq" in self.granted
             data = AuthData(
                 user_id=self.user,

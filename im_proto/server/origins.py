@@ -135,6 +135,8 @@ def real_address(peer: str, chain: Sequence[str], proxies: Sequence[Network]) ->
         An address in its shortest form, IPv4 also where IPv6 maps it; `peer` as it is if that is
         none, as of a local socket.
     """
+    if not proxies and _is_plain(peer):
+        return peer
     address = _parsed(peer)
     if address is None:
         return peer
@@ -155,8 +157,7 @@ def place(address: str, proxies: Sequence[Network]) -> str | None:
     What is no address stays as it is. None: it counts as none, as it is empty (a local socket) or
     stands for many (one of the proxies).
     """
-    if not proxies and ":" not in address and "%" not in address:
-        # asked seven times of each connection: of IPv4 there is one form, and the rest stays too
+    if not proxies and _is_plain(address):
         return address or None
     parsed = _parsed(address)
     if parsed is None:
@@ -166,6 +167,12 @@ def place(address: str, proxies: Sequence[Network]) -> str | None:
     if isinstance(parsed, ipaddress.IPv6Address):
         return str(ipaddress.IPv6Address(int(parsed) >> 64 << 64))
     return str(parsed)
+
+
+def _is_plain(text: str) -> bool:
+    """Does it stay as it is? These are asked eight times of each connection: of IPv4 there is one
+    form, and what is no address stays too."""
+    return ":" not in text and "%" not in text
 
 
 def _parsed(text: str) -> Address | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from ..wire import UserId
 from .actions import StorePeers
@@ -16,6 +16,8 @@ from .desk import Desk, HubTimer
 from .inputs import PeersFound
 from .session import Session
 
+#: Peers, each with when it was last seen.
+Found: TypeAlias = Sequence[tuple[UserId, int | None]]
 #: The capabilities that need to know it.
 CARE: Final = frozenset({"typing", "presence"})
 #: Seconds after which the store is asked again, if it could not say.
@@ -49,14 +51,22 @@ class Peers:
         self._watched_by: dict[UserId, dict[UserId, None]] = {}
         self._asked: dict[int, UserId] = {}
 
-    def came(self, session: Session) -> None:
-        """Somebody has logged in."""
+    def wanted(self, user: UserId, granted: frozenset[str]) -> bool:
+        """Does it have to be known for a log-in with these capabilities, and isn't?"""
+        return bool(CARE & granted) and user not in self._circles
+
+    def came(self, session: Session, found: Found | None = None) -> None:
+        """Somebody has logged in; `found`: what the store said with that."""
         if not CARE & session.granted:
             return
         circle = self._circles.setdefault(session.user, _Circle())
         circle.sessions += 1
-        if circle.request is None and not circle.complete:
+        if circle.request is not None or circle.complete:
+            return
+        if found is None:
             self._ask(session.user, circle)
+        else:
+            self._fill(session.user, circle, found)
 
     def left(self, session: Session) -> None:
         """A session is over."""
@@ -112,12 +122,14 @@ class Peers:
         user = self._asked.pop(found.request, None)
         if user is None:
             return None
-        circle = self._circles[user]
+        self._fill(user, self._circles[user], found.peers)
+        return user
+
+    def _fill(self, user: UserId, circle: _Circle, found: Found) -> None:
         circle.request, circle.complete = None, True
-        for peer, seen in found.peers:
+        for peer, seen in found:
             self._add(user, circle, peer)
             circle.seen[peer] = seen
-        return user
 
     def failed(self, request: int) -> bool:
         """The store could not say; was it asked this? It is asked again in a moment."""

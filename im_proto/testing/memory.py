@@ -129,7 +129,8 @@ class MemoryStore:
             oldest=oldest,
             resume_entry=entry,
         )
-        return LoginStored(request=action.request, login=login)
+        met = self._met(action.user, action.at) if action.meets else None
+        return LoginStored(request=action.request, login=login, peers=met)
 
     def read(self, action: StoreRead) -> ReadDone:
         """Read a piece of a mailbox."""
@@ -173,10 +174,11 @@ class MemoryStore:
 
     def peers(self, action: StorePeers) -> PeersFound:
         """Look up who shares an active session with a user."""
-        found = peers(action.user, self.sessions.values(), action.at)
-        return PeersFound(
-            request=action.request, peers=tuple((peer, self._last_seen.get(peer)) for peer in found)
-        )
+        return PeersFound(request=action.request, peers=self._met(action.user, action.at))
+
+    def _met(self, user: UserId, at: int) -> tuple[tuple[UserId, int | None], ...]:
+        found = peers(user, self.sessions.values(), at)
+        return tuple((peer, self._last_seen.get(peer)) for peer in found)
 
     def seen(self, action: StoreSeen) -> None:
         """Note when a user was here last."""

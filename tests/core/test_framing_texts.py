@@ -24,7 +24,7 @@ from core.test_framing_kit import (
     open_server,
 )
 from im_proto.frames import _SHORT, Frames, _mask
-from im_proto.framing import Framing, TextFrame, Violation
+from im_proto.framing import CloseFrame, Framing, TextFrame, Violation
 from im_proto.limits import FrameLimits
 
 DETERMINISTIC = settings(derandomize=True, database=None, deadline=None, max_examples=300)
@@ -37,6 +37,9 @@ class _Plodding(Frames):
 
     def texts(self, data: bytes, at: int) -> tuple[list[str], int]:
         return [], at
+
+    def closing(self, piece: bytes) -> None:
+        return None
 
 
 def plodding(limits: FrameLimits, *, server: bool) -> Framing:
@@ -64,13 +67,19 @@ _odd = st.one_of(
 )
 _opcodes = st.sampled_from([TEXT, TEXT, CONT, PING, PONG, BINARY, CLOSE, 3])
 _others = st.tuples(_opcodes, _payloads, _odd)
+_codes = st.sampled_from([1000, 1001, 1004, 1005, 1006, 1012, 1015, 999, 2000, 3000, 4999, 5000])
+_closes = st.tuples(
+    st.just(CLOSE),
+    st.builds(lambda code, why: code.to_bytes(2, "big") + why, _codes, _payloads),
+    _odd,
+)
 
 
 @st.composite
 def streams(draw: st.DrawFn, *, server: bool) -> list[bytes]:
     """Frames, mostly texts, some of them odd or broken, cut anywhere."""
     data = b""
-    for opcode, payload, odd in draw(st.lists(_texts | _others, max_size=8)):
+    for opcode, payload, odd in draw(st.lists(_texts | _others | _closes, max_size=8)):
         masked = server is not odd.get("unmasked", False)
         key = draw(st.binary(min_size=4, max_size=4)) if masked else None
         odd = {name: value for name, value in odd.items() if name != "unmasked"}
@@ -136,6 +145,19 @@ def test_whole_text_frames_do_without_wsproto() -> None:
     assert client.receive(frame(TEXT, b"two", mask=None), 0.0) == [TextFrame(text="two")]
     for framing in (server, client):
         assert framing._frames is not None and framing._frames._protocol is None
+
+
+def test_a_close_frame_does_without_wsproto() -> None:
+    server, client = open_server(), open_client()
+    for framing, mask in ((server, b"\x01\x02\x03\x04"), (client, None)):
+        said = frame(TEXT, b"one", mask=mask) + frame(CLOSE, b"\x03\xe8bye", mask=mask) + b"rest"
+        assert framing.receive(said, 0.0) == [
+            TextFrame(text="one"),
+            CloseFrame(code=1000, reason="bye"),
+        ]
+        assert framing._frames is not None and framing._frames._protocol is None
+        assert framing._frames.finished == 2
+        assert framing.receive(said, 0.0) == []
 
 
 def test_after_a_frame_in_two_pieces_the_fast_path_goes_on() -> None:

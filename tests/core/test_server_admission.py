@@ -202,7 +202,7 @@ def test_after_a_shutdown_each_comes_back_at_the_time_it_was_given(
     assert world.run(0.5, lambda: world.server.drained)
     world.server.kill()
     world.server.start()
-    storm.wait(1.1 + clients / 500 * 1.3)
+    storm.wait(1.1 + clients / 500 * 1.5)
     told = [client for client in storm.clients if client.config.extensions]
     attempts = [
         [event.delay for event in client.events if isinstance(event, ev.Reconnecting)]

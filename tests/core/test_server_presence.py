@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
+
+import pytest
 
 from core.server_kit import ALL, START, WALL, Kit, Peer
 from im_proto.server import actions as act
-from im_proto.server.inputs import CallDone, Shutdown
+from im_proto.server.inputs import CallDone, LoginStored, Shutdown
+from im_proto.testing.memory import MemoryStore
+
+
+class _Short(MemoryStore):
+    """Says of a log-in nothing that it needn't: the peers are asked for."""
+
+    def login(self, action: act.StoreLogin) -> LoginStored:
+        return super().login(replace(action, meets=False))
 
 
 def everything(kit: Kit, user: int, device: str = "phone") -> Peer:
     return kit.user(user, device, **(ALL | {"deviceId": device}))
 
 
-def acquainted(*pairs: tuple[int, int], **config: Any) -> Kit:
+def acquainted(*pairs: tuple[int, int], short: bool = False, **config: Any) -> Kit:
     """A server on which these share a session, with nobody there."""
     kit = Kit(**config)
+    if short:
+        kit.store = _Short()
     for n, (one, other) in enumerate(pairs, 1):
         peer = kit.plain(one)
         peer.chat(n, other, "hello")
@@ -46,8 +59,9 @@ def test_peers_are_told_who_comes_and_only_they() -> None:
     assert plain.of("PRESENCE") == []
 
 
-def test_who_comes_is_told_which_of_its_peers_are_here() -> None:
-    kit = acquainted((1, 2), (1, 3), (1, 4))
+@pytest.mark.parametrize("short", [False, True])
+def test_who_comes_is_told_which_of_its_peers_are_here(short: bool) -> None:
+    kit = acquainted((1, 2), (1, 3), (1, 4), short=short)
     kit.plain(2)
     kit.plain(3)
     one = everything(kit, 1)
@@ -55,8 +69,9 @@ def test_who_comes_is_told_which_of_its_peers_are_here() -> None:
     assert one.kinds[0] == "AUTH_RESPONSE"
     web = everything(kit, 1, "web")  # the second device is told too, and the first nothing new
     assert told(web) == told(one)
-    peers = [a for a in kit.said if isinstance(a, act.StorePeers)]
-    assert [a.user for a in peers] == [1]  # once for both
+    peers = [a.user for a in kit.said if isinstance(a, act.StorePeers)]
+    peers += [a.user for a in kit.said if isinstance(a, act.StoreLogin) and a.meets and not short]
+    assert peers == [1]  # once for both
 
 
 def test_who_comes_is_told_when_the_others_were_last_seen() -> None:
@@ -149,7 +164,7 @@ def test_who_became_acquainted_is_told_at_once() -> None:
 
 
 def test_who_became_acquainted_while_the_store_looks_is_told_of() -> None:
-    kit = Kit()
+    kit = acquainted(short=True)
     two = kit.plain(2)
     kit.holding = True
     one = kit.peer()
@@ -161,6 +176,17 @@ def test_who_became_acquainted_while_the_store_looks_is_told_of() -> None:
     kit.release()
     kit.held.append(peers)
     kit.answer()
+    assert (2, True, None) in told(one)
+
+
+def test_who_became_acquainted_right_behind_the_log_in_is_told_of() -> None:
+    kit = Kit()
+    two = kit.plain(2)
+    kit.holding = True
+    one = kit.peer()
+    one.login(1, **ALL)
+    two.chat(1, 1, "hello")
+    kit.release()
     assert (2, True, None) in told(one)
 
 
@@ -187,7 +213,7 @@ def test_who_has_left_is_watched_by_nobody() -> None:
 
 
 def test_a_store_that_can_not_say_is_asked_again() -> None:
-    kit = acquainted((1, 2))
+    kit = acquainted((1, 2), short=True)
     kit.plain(2)
     kit.holding = True
     one = kit.peer()
@@ -201,7 +227,7 @@ def test_a_store_that_can_not_say_is_asked_again() -> None:
 
 
 def test_an_answer_for_who_has_left_goes_nowhere() -> None:
-    kit = acquainted((1, 2))
+    kit = acquainted((1, 2), short=True)
     kit.holding = True
     one = kit.peer()
     one.login(1, **ALL)

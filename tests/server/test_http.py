@@ -158,6 +158,35 @@ async def test_a_head_of_a_usual_size_in_many_pieces_is_fine() -> None:
         assert (await peer.head()).startswith("HTTP/1.1 101 ")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"Origin: https://elsewhere.example\r\n",
+        b"Sec-WebSocket-Version: 8\r\n",
+        b"Content-Length: 1\r\n",
+        b"X: " + b"x" * 9_000 + b"\r\n",
+        b"No colon\r\n",
+    ],
+    ids=["as usual", "origin", "version", "body", "long", "no header"],
+)
+@run
+async def test_an_upgrade_is_answered_the_same_on_a_new_connection_and_on_a_used_one(
+    line: bytes,
+) -> None:
+    """The first one goes past the parser, if nothing is odd about it."""
+    async with running_server() as server, raw(server) as new, raw(server) as used:
+        await used.say(HEALTH + b"\r\n")
+        await used.head()
+        await used.reader.readexactly(len('{"status":"ok"}'))
+        answers = []
+        for peer in (new, used):
+            await peer.say(UPGRADE + line + b"\r\n")
+            answers.append(await peer.head())
+        assert answers[0] == answers[1]
+        assert line or answers[0].startswith("HTTP/1.1 101 ")
+
+
 @pytest.mark.parametrize("path", ["/", "/wsx", "/ws/", "/healthz", "/%2e/ws", "//ws"])
 @run
 async def test_a_websocket_at_another_path_is_404_and_says_where_it_is(path: str) -> None:

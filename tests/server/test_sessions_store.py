@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -300,6 +301,9 @@ def test_peers_share_an_active_session_and_may_say_when_they_were_here(store):
         assert dict(peers(1, over).peers) == {2: 6, "bravo": None}
     with pytest.raises(StoreError, match="canonical"):
         peers("7")
+    login = StoreLogin(request=5, user=1, device="a", resume_seq=None, at=AT)
+    assert store.login(login).peers is None
+    assert store.login(replace(login, meets=True)).peers == peers(1).peers
 
 
 def test_ids_beyond_what_a_database_knows_are_just_not_there(store):

@@ -129,6 +129,7 @@ OTHERS = st.one_of(
         at=st.integers(0, 2),
         keep=st.sampled_from([None, 1, 2, 2, 3]),
         present=st.frozensets(st.sampled_from(["a", "b", "c"])),
+        meets=st.booleans(),
     ),
     st.builds(
         StoreStatus,
