@@ -7,6 +7,8 @@ again, so that nothing but time depends on what is here.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from operator import attrgetter
 from typing import Final
 
 from im_proto.server.planning import Plan, new_tuple
@@ -20,6 +22,7 @@ __all__ = ["Known"]
 _USERS: Final = 10_000
 #: The most messages to one user that are known not to be delivered.
 _WAITING: Final = 1024
+_SEQ: Final = attrgetter("seq")
 
 
 class KnownUser:
@@ -43,6 +46,11 @@ class KnownUser:
         self.highest: int | None = None
         self.since = 0
         self.waiting: list[Awaiting] = []
+
+    def upto(self, seq: int) -> int:
+        """How many of those that wait have no higher seq. In a commit of one, a look at each of a
+        thousand would be a third of the time."""
+        return bisect_right(self.waiting, seq, key=_SEQ)
 
 
 class Known:
@@ -128,6 +136,6 @@ class Known:
                 users[sender].highest = msg_id
         for user, mailbox in plan.mailboxes.items():
             known = users[user]
-            known.waiting = [m for m in known.waiting if m.seq > mailbox.delivered]
+            del known.waiting[: known.upto(mailbox.delivered)]
             if len(known.waiting) > _WAITING:
                 known.waiting, known.since = [], mailbox.head

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -170,17 +170,15 @@ def _awaiting(row: Any) -> Awaiting:
     return Awaiting(user_id(sender), msg_id, user_id(recipient), *rest)
 
 
-def _ask_all(raw: sqlite3.Connection, asks: Sequence[Iterable[Any]]) -> list[list[list[Any]]]:
+def _ask_all(raw: sqlite3.Connection, asks: Sequence[Sequence[Any]]) -> list[list[list[Any]]]:
     """Carry out all of `_OF_A_COMMIT` as one statement; returns the rows of each. What is asked
-    about nothing is left out, and if all is, there is no statement."""
-    listed = [list(items) for items in asks]
-    found: list[list[list[Any]]] = [[] for _ in listed]
-    places = tuple(place for place, items in enumerate(listed) if items)
-    if places:
-        arrays = [array(listed[place]) for place in places]
-        (row,) = raw.execute(all_of_a_commit(places), arrays).fetchall()
-        for place, text in zip(places, row, strict=True):
-            found[place] = json.loads(text)
+    about nothing is left out; something is asked."""
+    found: list[list[list[Any]]] = [[] for _ in asks]
+    places = tuple(place for place, items in enumerate(asks) if items)
+    arrays = [array(asks[place]) for place in places]
+    (row,) = raw.execute(all_of_a_commit(places), arrays).fetchall()
+    for place, text in zip(places, row, strict=True):
+        found[place] = json.loads(text)
     return found
 
 
@@ -208,26 +206,35 @@ def look_up(raw: sqlite3.Connection, wanted: Wanted, known: Known) -> Snapshot:
         ((found,),) = raw.execute(_HIGHEST_MSG_ID_TEXT, (user_text(sender),)).fetchall()
         return found or 0
 
-    @cache  # asked for each session that is made
+    highest_of_all: list[int] = []
+
     def highest_session_id() -> int:
-        ((found,),) = raw.execute(_HIGHEST_SESSION_ID_TEXT).fetchall()
-        return found or 0
+        if not highest_of_all:  # it is asked for each session that is made
+            ((found,),) = raw.execute(_HIGHEST_SESSION_ID_TEXT).fetchall()
+            highest_of_all.append(found or 0)
+        return highest_of_all[0]
 
     known.make_room()
     of = {user: known.user(user) for user in wanted.mailboxes}  # of all who are asked about
     undelivered, acked = _waiting(wanted, of)
-    found = _ask_all(raw, _unknown(wanted, known, of, acked))
-    texts = {user_text(user): user for user in of}
-    earlier, pushed, unread = _learn(found, wanted, known, texts)
-    undelivered += pushed
+    asks = _unknown(wanted, known, of, acked)
+    earlier: list[Message] = []
+    unread: list[Awaiting] = []
+    if any(asks):
+        texts = {user_text(user): user for user in of}
+        earlier, pushed, unread = _learn(_ask_all(raw, asks), wanted, known, texts)
+        undelivered += pushed
     # What the answers themselves speak of is asked for where it is not known yet.
-    users = wanted.mailboxes.union(m.sender for m in undelivered)
+    users = wanted.mailboxes.union([m.sender for m in undelivered])
     unmet = [user for user in users if user not in of and known.user(user).mailbox is None]
-    for user, mailbox in mailboxes_of(raw, unmet).items():
-        known.found_mailbox(user, mailbox)
-    ids = {m.session_id for m in earlier} | {m.session_id for m in undelivered}
-    for session in sessions_of(raw, ids - known.sessions.keys()):
-        known.found_session(session)
+    if unmet:
+        for user, mailbox in mailboxes_of(raw, unmet).items():
+            known.found_mailbox(user, mailbox)
+    ids = {m.session_id for m in earlier}.union([m.session_id for m in undelivered])
+    unmet_sessions = [number for number in ids if number not in known.sessions]
+    if unmet_sessions:
+        for session in sessions_of(raw, unmet_sessions):
+            known.found_session(session)
     ids |= wanted.session_ids
     return Snapshot(
         devices={
@@ -260,7 +267,7 @@ def _waiting(
         if mailbox is None or mailbox.delivered < of[user].since:
             unknown.append((user_text(user), upto))
         else:
-            undelivered += [message for message in of[user].waiting if message.seq <= upto]
+            undelivered += of[user].waiting[: of[user].upto(upto)]
     return undelivered, unknown
 
 
@@ -269,7 +276,7 @@ def _unknown(
     known: Known,
     of: dict[UserId, KnownUser],
     acked: list[tuple[str, int]],
-) -> tuple[Iterable[Any], ...]:
+) -> tuple[Sequence[Any], ...]:
     """What is asked about, for each of `_OF_A_COMMIT`."""
     highest = {user: kept.highest for user, kept in of.items()}
     return (

@@ -105,6 +105,7 @@ def _write_messages(connection: AnyConnection, plan: Plan, known: Known) -> None
         known.last_row = last_row(connection)
     first = 1 + known.last_row
     copies = []
+    twice: set[int] = set()
     if len(plan.entries) > len(plan.messages):
         rows = {id(message): row for row, message in enumerate(plan.messages, first)}
         copies = [
@@ -112,7 +113,7 @@ def _write_messages(connection: AnyConnection, plan: Plan, known: Known) -> None
             for user, seq, at, what in plan.entries
             if isinstance(what, Message) and user != what.to_user
         ]
-    twice = {row for *_, row in copies}
+        twice.update([row for *_, row in copies])
     new = []
     for row, message in enumerate(plan.messages, first):
         sender, device, generation, client_msg_id, msg_id, to_user = message[:6]
@@ -158,14 +159,11 @@ def _insert(connection: AnyConnection, statement: str, rows: Sequence[tuple[Any,
     Many with one statement, as lookups.py says why. Each number of rows has a text of its own,
     which is prepared once (`Database` keeps room for them).
     """
-    if not rows:
-        return 0
-    raw = driver(connection)
     written = 0
-    for start in range(0, len(rows), _ROWS):
-        some = rows[start : start + _ROWS]
+    while rows:
+        some, rows = rows[:_ROWS], rows[_ROWS:]
         values = list(chain.from_iterable(some))
-        written += raw.execute(_for_rows(statement, len(some)), values).rowcount
+        written += driver(connection).execute(_for_rows(statement, len(some)), values).rowcount
     return written
 
 

@@ -79,14 +79,19 @@ def wanted(
     reads: Iterable[ReadMark] = (),
 ) -> Wanted:
     """Tell a store what `plan_commit` will need to know; what is unstorable is left out."""
-    moves = [move for move in cursors if sound_cursor(move)]
-    marks = [mark for mark in reads if sound_mark(mark)]
-    devices = {(mark.reader, mark.device) for mark in marks}
-    mailboxes = {user for mark in marks for user in (mark.reader, mark.from_user)}
-    identities = {(mark.from_user, mark.msg_id) for mark in marks}
+    devices: set[DeviceKey] = set()
+    identities: set[Identity] = set()
     plain: set[Identity] = set()
+    mailboxes: set[UserId] = set()
     session_ids: set[int] = set()
     chats: set[Pair] = set()
+    read: set[tuple[UserId, UserId, int]] = set()
+    for mark in reads:
+        if sound_mark(mark):
+            devices.add((mark.reader, mark.device))
+            identities.add((mark.from_user, mark.msg_id))
+            mailboxes.update((mark.reader, mark.from_user))
+            read.add((mark.reader, mark.from_user, mark.msg_id))
     ways: set[object] = set()
     for new in submissions:
         if unstorable(new) is not None:
@@ -106,19 +111,22 @@ def wanted(
             chats.add(in_order(sender, to_user))
         else:
             session_ids.add(session_id)
+    others = frozenset(devices)
     acked: dict[UserId, int] = {}
-    for move in moves:
-        acked[move.user] = max(move.seq, acked.get(move.user, 0))
+    for move in cursors:
+        if sound_cursor(move):
+            devices.add((move.user, move.device))
+            acked[move.user] = max(move.seq, acked.get(move.user, 0))
     return Wanted(
-        devices=frozenset(devices.union((move.user, move.device) for move in moves)),
-        others=frozenset(devices),
+        devices=frozenset(devices),
+        others=others,
         identities=frozenset(identities),
         plain=frozenset(plain),
         mailboxes=frozenset(mailboxes.union(acked)),
         session_ids=frozenset(session_ids),
         chats=frozenset(chats),
         acked=acked,
-        read=frozenset((mark.reader, mark.from_user, mark.msg_id) for mark in marks),
+        read=frozenset(read),
     )
 
 

@@ -8,6 +8,7 @@ same line: they see all that their user has said before them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -48,8 +49,9 @@ class Commits:
         self._session_lifetime = session_lifetime
         self._line: Line[_Written | Question] = Line()
         self._committing: StoreCommit | None = None
-        #: … since when
+        #: … since when, and when the one before it ended
         self._began = 0.0
+        self._ended = -math.inf
         self._keys = 0
         self._pending: dict[_Identity, Submission] = {}
         #: by the key of a submission or a mark: who is to be answered
@@ -142,7 +144,7 @@ class Commits:
         """
         if not self.due(cursors=cursors):
             return ()
-        taken = self._taken()
+        taken = self._taken(rested=now > self._ended)
         submissions = tuple([item for item in taken if isinstance(item, Submission)])
         reads: tuple[ReadMark, ...] = ()
         questions: list[Question] = []
@@ -163,11 +165,12 @@ class Commits:
         )
         return [self._committing, *questions]
 
-    def _taken(self) -> list[_Written | Question]:
+    def _taken(self, *, rested: bool) -> list[_Written | Question]:
         """What is served now: with the questions that have no answer yet no more than a batch
         costs, so that who comes next waits no longer for questions than for messages."""
         taken: list[_Written | Question] = []
-        line, room = self._line, self._size.room - self._unanswered
+        line = self._line
+        room = self._size.of(len(line), rested=rested) - self._unanswered
         while room > 0 and line:
             item = line.pop()
             taken.append(item)
@@ -189,6 +192,7 @@ class Commits:
         if commit is None or commit.request != request:
             return None
         self._committing = None
+        self._ended = now
         size = len(commit.submissions) + len(commit.reads) + len(commit.cursors)
         self._size.took(size, now - self._began)
         if failed:

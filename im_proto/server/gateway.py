@@ -22,7 +22,7 @@ from .engine import MessageEngine, ServerEngine
 from .revocations import REASON
 from .turns import Turns
 
-_HUB_INPUTS: Final = (*get_args(inp.StoreInput), *get_args(inp.SiteInput))
+_HUB_INPUTS: Final = frozenset(get_args(inp.StoreInput) + get_args(inp.SiteInput))
 _CONNECTION_INPUTS: Final = get_args(inp.ConnectionInput) + get_args(inp.MessageInput)
 _Event = inp.BytesReceived | inp.CoreInput
 #: For a connection, or, as a list, for the hub.
@@ -84,6 +84,8 @@ class Gateway:
         work = self._work
         if isinstance(event, inp.BytesReceived):
             work.append((event.connection, self._read(event, event.connection, len(event.data))))
+        elif type(event) in _HUB_INPUTS:
+            work.append([event])  # type: ignore[list-item]  # the set says so
         elif isinstance(event, inp.TimePassed):
             self._on_time(now)
         elif isinstance(event, inp.WallClock):
@@ -92,8 +94,6 @@ class Gateway:
             self._on_shutdown(event)
         elif isinstance(event, inp.ConnectionMade):
             self._on_made(event, now)
-        elif isinstance(event, _HUB_INPUTS):
-            work.append([event])
         elif isinstance(event, inp.TextReceived):
             work.append((event.connection, self._read(event, event.connection, len(event.text))))
         else:
@@ -216,7 +216,7 @@ class Gateway:
             self._work.append(told)
         if engine.closed:
             self._forget(out, connection)
-        else:
+        elif engine.next_deadline() != self._armed.get(connection):
             self._arm(connection, engine)
 
     def _hub(self, out: list[act.Action], events: Sequence[h.HubInput], now: float) -> None:
@@ -252,7 +252,7 @@ class Gateway:
         at = engine.next_deadline()
         if at is None:
             self._armed.pop(connection, None)
-        elif self._armed.get(connection) != at:
+        else:
             self._armed[connection] = at
             heapq.heappush(self._heap, (at, connection))
             if len(self._heap) > 2 * len(self._armed) + _STALE:

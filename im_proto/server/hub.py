@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from ..config import ServerConfig
 from ..errors import LocalProtocolError, printable
@@ -94,7 +94,7 @@ class Hub(Entrance):
                 raise LocalProtocolError(f"{kind.__name__} is not an input of a hub")
             if self._draining is not None and isinstance(event, Wish):
                 self._site.refuse(event.request, codes.SERVER_ERROR, self._draining.reason)
-            elif not isinstance(event, Costly) or self._affords(event):
+            elif kind not in _COSTLY or self._affords(event):  # type: ignore[arg-type]
                 handler(self, event)
             if self.desk.released:
                 self._send_off()
@@ -257,6 +257,7 @@ _HANDLERS: Final[dict[type, Any]] = {
     TimePassed: Hub._on_time,
     DrainAsked: Hub._on_drain,
 }
+_COSTLY: Final = frozenset(get_args(Costly))
 _DUE: Final[dict[HubTimer, Callable[[Hub], None]]] = {
     HubTimer.OFFLINE: lambda hub: hub._presence.tell_offline(),
     HubTimer.TYPING: lambda hub: hub._typists.tell_rest(),

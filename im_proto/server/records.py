@@ -4,8 +4,8 @@ A store is whatever keeps them: SQLite in `im_server`, a dictionary in a simulat
 decided inside a transaction stands in `commit.py`, so that every store decides the same.
 
 What is made for each message (Submission, Stored, MailboxEntry) is not frozen, and can be made
-without naming its fields: both cost more than the rest of what is decided about it. Nobody changes
-one all the same.
+without naming its fields: both cost more than the rest of what is decided about it. Nor is
+CursorMove. Nobody changes one all the same.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class ReadMark:
     msg_id: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class CursorMove:
     """A device has acknowledged everything up to `seq`. Cursors never go back.
 

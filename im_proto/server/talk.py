@@ -188,7 +188,7 @@ class Answer:
     session_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Push:
     """Push these entries of the user's mailbox, in order."""
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.server_kit import Kit
-from im_proto.server.batches import LEAST, BatchSize
+from core.server_kit import FULL, Kit, Peer
+from im_proto.server.batches import HALF, LEAST, BatchSize
 
 
 def test_a_slow_full_transaction_makes_the_next_one_smaller_by_half_at_the_most() -> None:
@@ -56,6 +56,84 @@ def test_there_is_always_room_for_some_and_never_for_more_than_the_most(
     for items, seconds in took:
         size.took(items, seconds)
         assert min(LEAST, most) <= size.room <= most
+
+
+@pytest.mark.parametrize(
+    "waiting, rested, took, expected",
+    [
+        (2 * HALF, True, 0.0, HALF),
+        (2 * HALF + 1, True, 0.005, HALF),
+        (200, True, 0.0, 100),
+        (1000, True, 0.0, 128),
+        (2 * HALF - 1, True, 0.0, 128),  # half of it is not worth a transaction
+        (2 * HALF, False, 0.0, 128),
+        (2 * HALF, True, 0.006, 128),
+    ],
+)
+def test_a_store_that_has_rested_and_is_quick_gets_much_in_two_halves(
+    waiting: int, rested: bool, took: float, expected: int
+) -> None:
+    size = BatchSize(128, 0.01)
+    size.took(1, took)
+    assert size.of(waiting, rested=rested) == expected
+
+
+def _full_frame(peer: Peer, first: int = 1) -> None:
+    """As much as a client may say at once."""
+    kind = "CHAT_SEND_TO_ONE_REQUEST"
+    peer.batch(
+        *(
+            peer.envelope(kind, msgId=n, toUser=2, content=f"{n}")
+            for n in range(first, first + 2 * HALF)
+        )
+    )
+
+
+def _sizes(kit: Kit) -> list[int]:
+    return [len(commit.submissions) for commit in kit.commits]
+
+
+def test_who_says_much_at_once_is_answered_half_of_it_while_the_other_is_written() -> None:
+    kit = Kit()
+    sender, recipient = kit.user(1, **FULL), kit.user(2, **FULL)
+    kit.holding = True
+    _full_frame(sender)
+    assert (_sizes(kit), sender.answers) == ([HALF], [])
+    kit.now += 0.001
+    kit.answer()
+    assert _sizes(kit) == [HALF, HALF] and len(kit.held) == 1
+    assert len(sender.answers) == len(recipient.pushes) == HALF
+    kit.now += 0.001
+    kit.release()
+    ids = list(range(1, 2 * HALF + 1))
+    assert [answer["msgId"] for answer in sender.answers] == ids
+    assert recipient.contents == [str(n) for n in ids]
+    kit.now += 0.001  # the store has rested: as the first time
+    _full_frame(sender, first=2 * HALF + 1)
+    assert _sizes(kit)[2:] == [HALF, HALF]
+
+
+def test_what_has_come_during_a_transaction_is_written_as_one() -> None:
+    kit = Kit()
+    sender = kit.user(1, **FULL)
+    kit.holding = True
+    sender.chat(1, 2, "first")
+    _full_frame(sender, first=2)
+    kit.now += 0.001
+    kit.release()
+    assert _sizes(kit) == [1, 2 * HALF]
+
+
+def test_a_store_that_takes_long_for_any_transaction_is_asked_for_one() -> None:
+    kit = Kit(commit_time=0.005)
+    sender = kit.user(1, **FULL)
+    kit.holding = True
+    sender.chat(1, 2, "first")
+    kit.now += 0.003
+    kit.answer()
+    kit.now += 0.001
+    _full_frame(sender, first=2)
+    assert _sizes(kit) == [1, 2 * HALF]
 
 
 def test_a_hub_asks_less_of_a_slow_store_at_once() -> None:

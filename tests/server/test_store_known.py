@@ -67,6 +67,26 @@ def test_what_goes_on_looks_nothing_up(store, said):
     assert len([text for text in said if text.startswith("SELECT")]) == 1
 
 
+class _OneByOne(dict):
+    """Is asked about one key at a time: that takes as long with 10,000 in it."""
+
+    def _all(self, *_):
+        raise AssertionError("a commit looks at all that is known")
+
+    __iter__ = keys = values = items = _all
+
+
+def test_a_commit_asks_about_nobody_else(store):
+    # a receipt tells of a session, and a read mark of another one
+    commit(store, message(1), message(2, sender="bravo", to_user=1))
+    memory = store._database.known
+    memory.users = _OneByOne(memory.users)
+    memory.sessions, memory.chats = _OneByOne(memory.sessions), _OneByOne(memory.chats)
+    mark = ReadMark(key=9, reader=1, device="a", generation=1, from_user="bravo", msg_id=2)
+    commit(store, message(3), cursors=[acked(1)], reads=[mark])
+    assert told(store) == [1]
+
+
 def test_numbers_are_kept_as_text(store):
     commit(store, message(1), message(2), cursors=[acked(1)])
     commit(store, cursors=[acked(2)])
