@@ -315,9 +315,9 @@ def pieces(name: str, rng: random.Random) -> Iterator[Work]:
 # ---------------------------------------------------------------- on the way to a piece of work
 
 
-def _came(rig: Rig) -> list[server_inp.BytesReceived]:
-    """What of a full turn of Alice comes to the gateway."""
-    written = rig.written(rig.sends(FULL))
+def _came(rig: Rig, count: int = FULL) -> list[server_inp.BytesReceived]:
+    """What of a turn of Alice comes to the gateway."""
+    written = rig.written(rig.sends(count))
     return [server_inp.BytesReceived(connection=ALICE, data=data) for data in written]
 
 
@@ -371,9 +371,12 @@ def text_frame(text: str) -> bytes:
 
 
 def _last_commit(rig: Rig) -> server_act.StoreCommit:
-    """Of a full turn of Alice, what the gateway wants committed; what it wants before is done."""
+    """Of a full turn of Alice, what the gateway wants committed; what it wants before is done.
+
+    It comes while a commit is under way: else the store would be given it in two halves.
+    """
     rig.holding = True
-    for one in _came(rig):
+    for one in (*_came(rig, 1), *_came(rig)):
         rig.server_did(rig.gateway.step(one, rig.tick()))
     rig.run()
     while True:

@@ -48,9 +48,12 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class TextFrame:
-    """A text message is complete, all of its fragments joined (RFC 6455 section 5.4)."""
+    """A text message is complete, all of its fragments joined (RFC 6455 section 5.4).
+
+    Nobody changes one: it is not frozen, as a frozen field takes 0.1 us to make.
+    """
 
     text: str
 
@@ -110,6 +113,7 @@ FrameEvent: TypeAlias = (
     | Violation
 )
 
+_new: Final = object.__new__
 #: `Opcode.TEXT` is an object that knows its name.
 _TEXT: Final = 1
 
@@ -214,9 +218,10 @@ class Framing:
 
         So a caller that gives each a deadline of its own sees that another has begun.
         """
-        if not self.partial:
-            return 0
-        return 1 if self._frames is None else self._frames.finished + 2
+        frames = self._frames
+        if frames is None:
+            return int(self.partial)
+        return frames.finished + 2 if frames.partial and not self._deaf else 0
 
     # -- handshake, what goes out --
 
@@ -315,7 +320,10 @@ class Framing:
         at, end = 0, len(data)
         while at < end and not self._deaf:
             texts, at = frames.texts(data, at)
-            events += [TextFrame(text=text) for text in texts]
+            for text in texts:
+                frame = _new(TextFrame)  # what the class makes, without a dictionary
+                frame.text = text
+                events.append(frame)
             if at < end:
                 piece = frames.piece(data, at)
                 self._read(frames, piece, now, events)

@@ -9,6 +9,7 @@ first, effect after.
 from __future__ import annotations
 
 import random
+from dataclasses import fields
 from typing import Any, Final
 
 from ..config import ClientConfig
@@ -117,8 +118,10 @@ class ClientCore(Welcome):
                 return fx.take()
             if self.unsettled and kind not in _NOT_BEFORE:
                 self._settle()
-        transport = getattr(event, "transport", None)
-        if transport is None or (transport == self.transport and self.connection != "disconnected"):
+        if kind not in _OF_A_TRANSPORT or (
+            event.transport == self.transport  # type: ignore[union-attr]
+            and self.connection != "disconnected"
+        ):
             handler(self, event)
         self._settle()
         self.unsettled = False
@@ -262,11 +265,11 @@ class ClientCore(Welcome):
         trouble = self.sending.answered(answer)
         if counters.accepted > accepted:  # and not of something that we never sent
             self.login.message_accepted()
-        elif type(answer) is ChatSendResponse and answer.code == SESSION_CLOSED:
+            return
+        if type(answer) is ChatSendResponse and answer.code == SESSION_CLOSED:
             self._in_trouble(trouble)
             self.sessions.cache.send_refused(answer.session_id)
-            return
-        if trouble is not None:
+        elif trouble is not None:
             self._in_trouble(trouble)
 
     def _said_heartbeat(self, _: HeartbeatResponse) -> None:
@@ -324,14 +327,18 @@ class ClientCore(Welcome):
         token_wanted = False
         if self.sessions.calls:
             token_wanted = self.sessions.pump(link_wanted=self.link_wanted)
-        if receiving.untold:
+        journaling = self.journaling.on
+        if journaling and receiving.untold:
             receiving.settle()
         sending.pump()
         if self.login.state == "authenticated":
             if not sending.blocked:  # the last ack says it all, when the peer reads again
-                self.life.pump()
+                if self.life.unsaid:
+                    self.life.pump()
                 receiving.acknowledge()
-            self._pace_reading()
+            behind = receiving.look_behind()
+            if behind or self.paused:
+                self._pace_reading(behind)
             if self.fx.envelopes:
                 self._flush()
             if refresh.offering:
@@ -340,7 +347,7 @@ class ClientCore(Welcome):
             receiving.look_behind()
         if token_wanted or refresh.wanted:
             self._fetch_token()
-        if self.journaling.on:
+        if journaling:
             self.journaling.pump()
         told = self._told
         status = self._status()
@@ -348,11 +355,8 @@ class ClientCore(Welcome):
             self._told = self.state()
             self.fx.notify(ev.StateChanged(previous=told, current=self._told))
 
-    def _pace_reading(self) -> None:
+    def _pace_reading(self, behind: bool) -> None:
         """Stop reading while the application is behind, unless an answer is awaited."""
-        behind = self.receiving.look_behind()
-        if not behind and not self.paused:
-            return
         awaiting = (
             len(self.sending.outbox) > 0
             or self.receiving.syncing
@@ -406,6 +410,7 @@ _WISHES: Final = frozenset({inp.Send, inp.MessageTaken, inp.MessageHandled, inp.
 #: What else comes in finds the wishes carried out, but for the end of the turn, which does that
 #: itself, and for a transport that takes no more bytes.
 _NOT_BEFORE: Final = frozenset({inp.TurnEnded, inp.TransportLost})
+#: By class. Nothing but these comes in.
 _HANDLERS: Final[dict[type, Any]] = {
     inp.Connect: ClientCore._on_connect,
     inp.Disconnect: ClientCore._on_disconnect,
@@ -440,3 +445,7 @@ _HANDLERS: Final[dict[type, Any]] = {
     inp.PeerClosed: ClientCore._on_peer_closed,
     inp.FramingViolated: ClientCore._on_framing_violated,
 }
+#: What is nothing any more when its transport is gone.
+_OF_A_TRANSPORT: Final = frozenset(
+    kind for kind in _HANDLERS if "transport" in (field.name for field in fields(kind))
+)

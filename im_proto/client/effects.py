@@ -11,7 +11,9 @@ from ..wire.packing import pack
 from . import actions as act
 from .events import Event
 
+_new: Final = object.__new__
 _Notify: Final = act.Notify
+_SendText: Final = act.SendText
 
 
 class Trouble(StrEnum):
@@ -72,12 +74,16 @@ class Effects:
 
     def notify(self, event: Event) -> None:
         """Append an event for the application."""
-        self.actions.append(_Notify(event=event))
+        action = _new(_Notify)  # what `Notify(event=event)` makes, without a dictionary
+        action.event = event
+        self.actions.append(action)
 
-    def say(self, message: Message) -> None:
-        """Write a message; it goes out with the next `flush`."""
+    def say(self, *messages: Message) -> None:
+        """Write messages; they go out with the next `flush`."""
         wall_ms = int((self.now + self.wall_offset) * 1_000_000) // 1000
-        self.envelopes.append(self.dialect.encode(message, wall_ms=wall_ms, inline=self.inline))
+        encode, inline = self.dialect.encode, self.inline
+        for message in messages:
+            self.envelopes.append(encode(message, wall_ms=wall_ms, inline=inline))
 
     def flush(self, transport: int, *, batch: int, frame_bytes: int) -> None:
         """Put what was said into as few frames as the peer allows, in order."""
@@ -85,10 +91,16 @@ class Effects:
             return
         envelopes, self.envelopes = self.envelopes, []
         if len(envelopes) == 1:
-            self.actions.append(act.SendText(transport=transport, text=envelopes[0]))
+            self._send(transport, envelopes[0])
             return
         for frame in pack(envelopes, batch=batch, frame_bytes=frame_bytes):
-            self.do(act.SendText(transport=transport, text=self.dialect.join(frame)))
+            self._send(transport, self.dialect.join(frame))
+
+    def _send(self, transport: int, text: str) -> None:
+        action = _new(_SendText)  # as in `notify`
+        action.transport = transport
+        action.text = text
+        self.actions.append(action)
 
     def take(self) -> list[act.CoreAction]:
         """The finished list."""

@@ -40,8 +40,8 @@ class Ends:
     """
 
     __slots__ = (
-        "_config", "_fx", "_last_ref", "_left", "_most", "_online", "_poison", "_probed",
-        "_strange", "_timers", "_watched", "_window", "admission", "blocked", "expiry",
+        "_config", "_fx", "_journaled", "_last_ref", "_left", "_most", "_online", "_poison",
+        "_probed", "_strange", "_timers", "_watched", "_window", "admission", "blocked", "expiry",
         "idempotent", "keys", "outbox", "recording", "status",
     )  # fmt: skip
 
@@ -57,13 +57,14 @@ class Ends:
     ) -> None:
         self._config = config
         self._fx = fx
+        self._journaled = journaling.on
         self._timers = timers
         self._online = False
         self._window = self._most = min(config.in_flight, fx.dialect.in_flight or config.in_flight)
         self._watched: tuple[int, int] | None = None
         self._probed = False
         self._poison: tuple[int, int] = (0, 0)
-        self.outbox = Outbox()
+        self.outbox = Outbox(drops=config.when_queue_full != "reject")
         self.keys = Keys(config.keys_kept)
         self.admission = Admission(config, fx, self.outbox, self.keys)
         self.recording = Recording(fx, journaling, self.keys, device_id)

@@ -15,7 +15,7 @@ from collections import OrderedDict, deque
 from dataclasses import replace
 from enum import StrEnum
 from hashlib import blake2b
-from typing import Protocol
+from typing import Final, Protocol
 
 from ..wire import ResumeFrom, UserId
 from .events import Event, MessageReceived
@@ -34,6 +34,12 @@ class Seen(StrEnum):
     REPEAT = "repeat"
     #: numbers are missing before it; it is dropped, and comes again after the repair
     HOLE = "hole"
+
+
+#: By a name of its own each, as the class takes 50 ns to find one.
+_NEW: Final = Seen.NEW
+_REPEAT: Final = Seen.REPEAT
+_HOLE: Final = Seen.HOLE
 
 
 class Unhandled:
@@ -73,14 +79,15 @@ class Inbox:
         handled: the highest seq up to which everything was handled.
         pushed: the highest seq that came over this link; an ack never goes beyond it.
         acked: the highest seq that this link was told is handled.
+        unhandled: by delivery, what is not handled, or what the cursor has not passed yet.
         waiting: messages that the application is not done with.
         seen_before: up to this seq an earlier process may have shown everything.
     """
 
     __slots__ = (
         "_cursors", "_deliveries", "_early", "_journaling", "_known", "_known_limit",
-        "_offer_ticket", "_offered", "_safe", "_unhandled", "acked", "epoch", "handled", "pushed",
-        "received", "seen_before", "waiting",
+        "_offer_ticket", "_offered", "_safe", "acked", "epoch", "handled", "pushed", "received",
+        "seen_before", "unhandled", "waiting",
     )  # fmt: skip
 
     def __init__(
@@ -89,7 +96,7 @@ class Inbox:
         self._known_limit = known_pairs
         self._journaling = journaling
         self._known: OrderedDict[Pair, bytes] = OrderedDict()
-        self._unhandled: OrderedDict[int, Unhandled] = OrderedDict()
+        self.unhandled: OrderedDict[int, Unhandled] = OrderedDict()
         self._deliveries = 0
         #: beyond the cursor, handled in an earlier life
         self._early: set[int] = set()
@@ -165,10 +172,10 @@ class Inbox:
 
     def _forget_numbers(self) -> None:
         """Deliveries of before are still to be handled, but they move no cursor."""
-        self._unhandled = OrderedDict(
-            (delivery, entry) for delivery, entry in self._unhandled.items() if not entry.done
+        self.unhandled = OrderedDict(
+            (delivery, entry) for delivery, entry in self.unhandled.items() if not entry.done
         )
-        for entry in self._unhandled.values():
+        for entry in self.unhandled.values():
             entry.seq = None
             if entry.message is not None:
                 entry.message = replace(entry.message, seq=None)
@@ -189,29 +196,30 @@ class Inbox:
         """
         if not numbered or self.epoch is None:
             seq = None
-        if seq is not None:
-            if self.received is None:
-                self._begin(self.epoch or "", seq - 1)
-            elif seq <= self.received:
-                self.pushed = max(self.pushed, seq)
-                return Seen.REPEAT
-            elif seq > self.received + 1:
-                return Seen.HOLE
-            self.received = seq
-            self.pushed = max(self.pushed, seq)
         pair, content = message or (None, "")
-        if self._early and seq in self._early:
-            self._early.discard(seq)
-            self._pass_over(seq, pair)
-            return Seen.REPEAT
+        if seq is not None:
+            received = self.received
+            if received is None:
+                self._begin(self.epoch or "", seq - 1)
+            elif seq > received + 1:
+                return _HOLE
+            if seq > self.pushed:
+                self.pushed = seq
+            if received is not None and seq <= received:
+                return _REPEAT
+            self.received = seq
+            if self._early and seq in self._early:
+                self._early.discard(seq)
+                self._pass_over(seq, pair)
+                return _REPEAT
         known = None if pair is None else self._known.get(pair)
         if known is not None and known == digest_of(content):
             if seq is not None:
                 # it was handled, or is being handled, under its number of before a reset
                 self._offer(seq)
                 self._pass_over(seq, pair)
-            return Seen.REPEAT
-        return Seen.NEW
+            return _REPEAT
+        return _NEW
 
     def skip_to(self, seq: int) -> None:
         """Give up a hole: `seq` is taken as the next."""
@@ -234,7 +242,7 @@ class Inbox:
     ) -> Unhandled:
         """Note a new push: a message for the application, or (None) what is handled when shown."""
         seq = seq if numbered and self.epoch is not None else None
-        entry = self._unhandled[delivery] = Unhandled(seq, pair, message)
+        entry = self.unhandled[delivery] = Unhandled(seq, pair, message)
         if message is None:
             return entry
         self.waiting += 1
@@ -252,7 +260,7 @@ class Inbox:
         That is `event`, but for a message, which may have lost its number since it came. What is no
         message is handled by that.
         """
-        entry = self._unhandled.get(delivery)
+        entry = self.unhandled.get(delivery)
         if entry is None or entry.done:
             return None
         entry.shown = True
@@ -287,7 +295,7 @@ class Inbox:
 
     def drop_oldest(self) -> tuple[int, Unhandled] | None:
         """Let the oldest go that the application has not begun with: which, with its delivery."""
-        for delivery, entry in self._unhandled.items():
+        for delivery, entry in self.unhandled.items():
             if entry.message is not None and not entry.taken:
                 self._settle(delivery, entry)
                 return delivery, entry
@@ -295,20 +303,15 @@ class Inbox:
 
     def _open(self, delivery: int) -> Unhandled | None:
         """A message that the application has and is not done with."""
-        entry = self._unhandled.get(delivery)
+        entry = self.unhandled.get(delivery)
         return entry if entry is not None and entry.message is not None and entry.shown else None
 
     # ------------------------------------------------------------ how far it is handled
 
     @property
-    def backlog(self) -> int:
-        """Pushes that are not handled, or that the cursor has not passed yet."""
-        return len(self._unhandled)
-
-    @property
     def unsettled(self) -> bool:
         """Is there something that the cursor waits for?"""
-        return bool(self._unhandled)
+        return bool(self.unhandled)
 
     def to_acknowledge(self) -> int:
         """How far the server may be told: handled, on disk, and pushed over this link."""
@@ -343,14 +346,14 @@ class Inbox:
                 if known is not None:
                     journaling.note(known)
         if entry.seq is None:  # no cursor waits for it
-            del self._unhandled[delivery]
+            del self.unhandled[delivery]
         self._advance()
         if journaling.on and entry.seq is not None and entry.seq > self.handled:
             journaling.note(Handled(seq=entry.seq))
         return message
 
     def _advance(self) -> None:
-        unhandled = self._unhandled
+        unhandled = self.unhandled
         last: Unhandled | None = None
         while unhandled:
             entry = next(iter(unhandled.values()))
@@ -378,7 +381,7 @@ class Inbox:
         stands before it may be the same message, under its number of before a reset."""
         entry = Unhandled(seq, pair, None)
         entry.done = True
-        self._unhandled[self.new_delivery()] = entry
+        self.unhandled[self.new_delivery()] = entry
         self._advance()
 
 

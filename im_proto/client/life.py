@@ -62,9 +62,13 @@ class Rest:
 
 
 class Life:
-    """Read marks, typing and presence of a client."""
+    """Read marks, typing and presence of a client.
 
-    __slots__ = ("_fx", "_marks", "_online", "_resting", "_timers", "_typing", "_unsaid")
+    Attributes:
+        unsaid: there may be something for `pump`.
+    """
+
+    __slots__ = ("_fx", "_marks", "_online", "_resting", "_timers", "_typing", "unsaid")
 
     def __init__(self, fx: Effects, timers: Timers[Timer]) -> None:
         self._fx = fx
@@ -73,14 +77,13 @@ class Life:
         self._typing = False
         #: by who wrote
         self._marks: OrderedDict[UserId, Mark] = OrderedDict()
-        #: one of them may be to be said
-        self._unsaid = False
+        self.unsaid = False
         #: by conversation, the earliest first
         self._resting: dict[UserId, Rest] = {}
 
     def online(self, *, typing: bool) -> None:
         """Logged in; `typing`: the server granted it."""
-        self._online = self._unsaid = True
+        self._online = self.unsaid = True
         self._typing = typing
 
     def offline(self) -> None:
@@ -111,7 +114,7 @@ class Life:
             return
         self._marks.pop(user, None)
         self._marks[user] = Mark(msg_id)
-        self._unsaid = True
+        self.unsaid = True
         if len(self._marks) > MOST_MARKS:
             user, mark = self._marks.popitem(last=False)
             full = IMError(
@@ -121,9 +124,9 @@ class Life:
 
     def pump(self) -> None:
         """Say what was not said on this link."""
-        if not self._unsaid or not self._online:
+        if not self._online:
             return
-        self._unsaid = False
+        self.unsaid = False
         for user, mark in self._marks.items():
             if not mark.said:
                 mark.said = True

@@ -6,14 +6,22 @@ from typing import Final
 
 from ..machines import DELIVERY
 from ..wire import UserId
+from .inputs import Send
 from .journal import OutgoingRecord
 from .turns import Priority
 
 _next: Final = DELIVERY.next
+_INITIAL: Final = DELIVERY.initial
 
 
 class Outgoing:
-    """One message that has no end yet."""
+    """One message that has no end yet.
+
+    Args:
+        what: is to be sent, or was by an earlier process.
+        to_user: to whom, normalised.
+        expires_at: in milliseconds since 1970; None: never.
+    """
 
     __slots__ = (
         "content",
@@ -43,29 +51,20 @@ class Outgoing:
     )
 
     def __init__(
-        self,
-        *,
-        ref: int,
-        msg_id: int,
-        to_user: UserId,
-        content: str,
-        message_type: str,
-        session_id: int | None,
-        priority: Priority = "normal",
-        key: str | None = None,
-        expires_at: int | None = None,
+        self, what: Send | OutgoingRecord, to_user: UserId, expires_at: int | None
     ) -> None:
-        self.ref = ref
-        self.msg_id = msg_id
+        self.ref = what.ref
+        #: 0 until it is in the outbox
+        self.msg_id = 0
         self.to_user = to_user
-        self.content = content
-        self.message_type = message_type
-        self.session_id = session_id
-        self.priority = priority
-        self.key = key
+        self.content = content = what.content
+        self.message_type = what.message_type
+        self.session_id = what.session_id
+        self.priority: Priority = what.priority
+        self.key = what.key
         #: milliseconds since 1970, for the journal
         self.expires_at = expires_at
-        self.state = DELIVERY.initial
+        self.state = _INITIAL
         #: UTF-8 bytes of the content
         self.size = len(content) if content.isascii() else len(content.encode())
         #: among all messages of this outbox, in the order they were given
@@ -129,17 +128,8 @@ class Outgoing:
     def restored(cls, record: OutgoingRecord) -> Outgoing:
         """A message of an earlier process. What was, or was about to be, handed to a transport
         there may have arrived; what was not certainly has not."""
-        message = cls(
-            ref=record.ref,
-            msg_id=record.msg_id,
-            to_user=record.to_user,
-            content=record.content,
-            message_type=record.message_type,
-            session_id=record.session_id,
-            priority=record.priority,
-            key=record.key,
-            expires_at=record.expires_at,
-        )
+        message = cls(record, record.to_user, record.expires_at)
+        message.msg_id = record.msg_id
         message.renumbered = record.renumbered
         message.unsure_sends = record.unsure_sends
         message.ticket = 0

@@ -62,33 +62,42 @@ class _Conversation:
 
 
 class Outbox:
-    """All messages without an end, in conversations that take turns."""
+    """All messages without an end, in conversations that take turns.
+
+    Args:
+        drops: messages may have to go for others, so it is kept which of them can (`untouched`).
+    """
 
     __slots__ = (
-        "_by_ref", "_conversations", "_held", "_in_flight", "_places", "_resting", "_turn_has_come",
-        "_turns", "_untouched", "bytes", "per_conversation", "touched", "wake_at",
+        "_conversations", "_drops", "_held", "_in_flight", "_places", "_resting", "_untouched",
+        "by_ref", "bytes", "moved", "per_conversation", "touched", "turn_has_come", "turns",
+        "wake_at",
     )  # fmt: skip
 
-    def __init__(self) -> None:
-        self._by_ref: dict[int, Outgoing] = {}
+    def __init__(self, *, drops: bool = True) -> None:
+        self._drops = drops
+        self.by_ref: dict[int, Outgoing] = {}
         #: UTF-8 bytes of all contents
         self.bytes = 0
         #: what no transport ever had, the oldest first
         self._untouched: dict[Priority, OrderedDict[int, Outgoing]] = {}
         self._conversations: dict[UserId, _Conversation] = {}
-        self._turns = Turns()
+        #: conversations that may send, if the window lets them
+        self.turns = Turns()
         #: by msgId, in the order they were handed over; a dict would look for its first through
         #: all gaps, at the end of each step
         self._in_flight: OrderedDict[int, Outgoing] = OrderedDict()
         #: by ref, in the order of their turns: they have a place in the window, and are handed over
         #: when the journal has that
-        self._turn_has_come: dict[int, Outgoing] = {}
+        self.turn_has_come: dict[int, Outgoing] = {}
         #: conversations that wait for a retry's time
         self._resting: dict[UserId, float] = {}
         #: when the first of them may go on; None: there is none
         self.wake_at: float | None = None
         #: a message has come or gone, since somebody has looked
         self.touched = False
+        #: … or `oldest` or `wake_at` may be another one
+        self.moved = False
         #: conversations that wait until the server has said what became of what was sent before
         self._held: set[UserId] = set()
         #: 1 against a plain server; None: no limit per conversation
@@ -96,10 +105,10 @@ class Outbox:
         self._places = 0
 
     def __len__(self) -> int:
-        return len(self._by_ref)
+        return len(self.by_ref)
 
     def __contains__(self, ref: int) -> bool:
-        return ref in self._by_ref
+        return ref in self.by_ref
 
     @property
     def in_flight(self) -> int:
@@ -107,11 +116,11 @@ class Outbox:
         return len(self._in_flight)
 
     def __getitem__(self, ref: int) -> Outgoing:
-        return self._by_ref[ref]
+        return self.by_ref[ref]
 
     def get(self, ref: int) -> Outgoing | None:
         """The message of that ref, if it has no end yet."""
-        return self._by_ref.get(ref)
+        return self.by_ref.get(ref)
 
     def unanswered(self, msg_id: int) -> Outgoing | None:
         """The message in flight with that msgId."""
@@ -123,32 +132,28 @@ class Outbox:
 
     def all_unsure(self) -> list[Outgoing]:
         """What may have arrived over a link that is gone, and waits to go out again."""
-        return [m for m in self._by_ref.values() if m.unsure and m.state == "unconfirmed"]
+        return [m for m in self.by_ref.values() if m.unsure and m.state == "unconfirmed"]
 
     @property
     def oldest(self) -> Outgoing | None:
         """The message that has been in flight longest."""
         return next(iter(self._in_flight.values()), None)
 
-    @property
-    def any_may_go(self) -> bool:
-        """Is there something for `take`, if the window lets it, or something to hand over?"""
-        return self._turns.waiting > 0 or bool(self._turn_has_come)
-
     def to_hand_over(self) -> list[Outgoing]:
         """Those whose turn has come, in that order."""
-        return list(self._turn_has_come.values())
+        return list(self.turn_has_come.values())
 
     def has_turn(self, message: Outgoing) -> bool:
         """Has its turn come?"""
-        return message.ref in self._turn_has_come
+        return message.ref in self.turn_has_come
 
     def is_held(self, user: UserId) -> bool:
         """Does that conversation wait for the status of what was sent before?"""
         return user in self._held
 
     def untouched(self, priorities: Iterable[Priority]) -> Iterator[Outgoing]:
-        """Of these priorities, one after the other: what no transport ever had, oldest first."""
+        """Of these priorities, one after the other: what no transport ever had, oldest first.
+        Nothing without `drops`."""
         for name in priorities:
             if name in self._untouched:
                 yield from self._untouched[name].values()
@@ -156,7 +161,7 @@ class Outbox:
     def ahead_of(self, message: Outgoing) -> int:
         """How many of its conversation go before it."""
         conversation = self._conversations[message.to_user]
-        if message.state == "in_flight" or message.ref in self._turn_has_come:
+        if message.state == "in_flight" or message.ref in self.turn_has_come:
             return 0
         return conversation.in_flight + list(conversation.waiting).index(message.ref)
 
@@ -165,10 +170,10 @@ class Outbox:
         user, priority = message.to_user, message.priority
         self._places += 1
         message.place = self._places
-        self._by_ref[message.ref] = message
+        self.by_ref[message.ref] = message
         self.bytes += message.size
         self.touched = True
-        if message.handed_at is None:
+        if self._drops and message.handed_at is None:
             untouched = self._untouched.get(priority)
             if untouched is None:
                 untouched = self._untouched[priority] = OrderedDict()
@@ -180,37 +185,45 @@ class Outbox:
         if conversation.listed != priority:  # else it stands where it has to, and goes on to
             self._list(user, conversation)
 
-    def take(self, *, window: int) -> Outgoing | None:
-        """The next message whose turn it is; None when the window is full or none may go.
+    def take(self, *, window: int) -> list[Outgoing]:
+        """The messages whose turn it is, in that order, until the window is full.
 
-        It has its place in the window now: follow with `hand_over`, at once or later.
+        They have their places in the window now: follow with `hand_over`, at once or later.
         """
-        turns = self._turns
-        if not turns.waiting or len(self._in_flight) + len(self._turn_has_come) >= window:
-            return None
-        user = turns.next()
-        conversation = self._conversations[user]
-        conversation.listed = None
-        message = conversation.take()
-        conversation.in_flight += 1
-        self._turn_has_come[message.ref] = message
-        untouched = self._untouched.get(message.priority)
-        if untouched is not None:
-            untouched.pop(message.ref, None)
-        if conversation.waiting:
-            self._list(user, conversation)
-        return message
+        turns, limit = self.turns, self.per_conversation
+        taken: list[Outgoing] = []
+        room = window - len(self._in_flight) - len(self.turn_has_come)
+        while room > 0 and turns.waiting:
+            room -= 1
+            user = turns.next()
+            conversation = self._conversations[user]
+            priority, conversation.listed = conversation.listed, None
+            message = conversation.take()
+            taken.append(message)
+            conversation.in_flight += 1
+            self.turn_has_come[message.ref] = message
+            untouched = self._untouched.get(message.priority)
+            if untouched is not None:
+                untouched.pop(message.ref, None)
+            # as in `_list`: what was listed neither rests nor is held
+            if conversation.waiting and (limit is None or conversation.in_flight < limit):
+                if priority is None or not conversation.counts[priority]:
+                    priority = conversation.priority
+                turns.join(user, priority)
+                conversation.listed = priority
+        return taken
 
     def hand_over(self, message: Outgoing, now: float) -> None:
         """A message whose turn has come goes to the transport."""
         message.to("handed_over")
-        del self._turn_has_come[message.ref]
+        del self.turn_has_come[message.ref]
         message.sends += 1
         message.sent_at = now
         if message.first_at is None:
             message.first_at = now
         message.not_before = None
         self._in_flight[message.msg_id] = message
+        self.moved = True
 
     def finish(self, message: Outgoing, event: str) -> None:
         """It has its end: `acked`, `found`, `refused`, `cancel`, `expire` or `certainty_lost`."""
@@ -221,22 +234,22 @@ class Outbox:
         if was == "in_flight":
             del self._in_flight[message.msg_id]
             conversation.in_flight -= 1
-        elif self._turn_has_come.pop(message.ref, None) is not None:
+        elif self.turn_has_come.pop(message.ref, None) is not None:
             conversation.in_flight -= 1
         else:
             conversation.remove(message)
             untouched = self._untouched.get(message.priority)
             if untouched is not None:
                 untouched.pop(message.ref, None)
-        del self._by_ref[message.ref]
+        del self.by_ref[message.ref]
         self.bytes -= message.size
-        self.touched = True
+        self.touched = self.moved = True
         if not conversation.waiting and not conversation.in_flight:
             del self._conversations[user]
             if self._resting and self._resting.pop(user, None) == self.wake_at:
                 self._find_wake()
             if conversation.listed is not None:
-                self._turns.leave(user, conversation.listed)
+                self.turns.leave(user, conversation.listed)
         elif was != "in_flight" or self.per_conversation is not None:
             self._list(user, conversation)
 
@@ -249,6 +262,7 @@ class Outbox:
         self._put_back(message)
         if not_before is not None:
             self._resting[message.to_user] = not_before
+            self.moved = True
             if self.wake_at is None or not_before < self.wake_at:
                 self.wake_at = not_before
         self._list(message.to_user)
@@ -270,9 +284,10 @@ class Outbox:
         for message in self._in_flight.values():
             message.to("link_lost")
             message.unsure = True
-        returned = [*self._in_flight.values(), *self._turn_has_come.values()]
+        returned = [*self._in_flight.values(), *self.turn_has_come.values()]
         self._in_flight.clear()
-        self._turn_has_come.clear()
+        self.turn_has_come.clear()
+        self.moved = True
         for message in reversed(returned):
             self._conversations[message.to_user].in_flight = 0
             self._put_back(message)
@@ -296,6 +311,7 @@ class Outbox:
         self._find_wake()
 
     def _find_wake(self) -> None:
+        self.moved = True
         self.wake_at = min(self._resting.values(), default=None)
 
     def relist(self) -> None:
@@ -308,6 +324,7 @@ class Outbox:
 
     def _land(self, message: Outgoing) -> None:
         del self._in_flight[message.msg_id]
+        self.moved = True
         self._conversations[message.to_user].in_flight -= 1
 
     def _list(self, user: UserId, conversation: _Conversation | None = None) -> None:
@@ -324,7 +341,7 @@ class Outbox:
         if wanted == listed:
             return
         if listed is not None:
-            self._turns.leave(user, listed)
+            self.turns.leave(user, listed)
         if wanted is not None:
-            self._turns.join(user, wanted)
+            self.turns.join(user, wanted)
         conversation.listed = wanted

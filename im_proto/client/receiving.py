@@ -27,6 +27,7 @@ from .effects import Effects, Trouble
 from .incoming import Inbox, Seen
 from .journal import JournalState
 from .journaling import Journaling
+from .made import message_received
 from .timers import Timer
 
 #: Handled messages are acknowledged at once when no other is being handled, else in such steps.
@@ -38,6 +39,12 @@ ACK_DELAY: Final = 0.2
 #: `when_full="block"`.
 HARD_FACTOR: Final = 10
 HARD_LIMIT: Final = 10_000
+
+#: By names of their own, as the classes take 50 ns to find one.
+_REPEAT: Final = Seen.REPEAT
+_HOLE: Final = Seen.HOLE
+_ACK_OUT: Final = Timer.ACK_OUT
+_chat_ack: Final = ChatAck.whole
 
 #: What may stand in a mailbox, and has a number then.
 Push = ChatRedirectToUser | ReceiptPush | ReadSync | Unknown
@@ -128,32 +135,34 @@ class Receiving:
     def pushed(self, push: Push) -> Trouble | None:
         """A push came in; one without a number is no less welcome."""
         inbox, numbered = self.inbox, self._numbered
-        if inbox.backlog >= self._most_open:
+        if len(inbox.unhandled) >= self._most_open:
             return Trouble.FLOOD
+        seq = push.seq
         pair, own, said = None, False, None
         if isinstance(push, ChatRedirectToUser):
-            if push.from_user is not None and push.msg_id is not None:
+            from_user, msg_id = push.from_user, push.msg_id
+            if from_user is not None and msg_id is not None:
                 # by which the server knows the push at a seq; also of an own copy
-                pair = (push.from_user, push.msg_id)
-            own = self._own_copy(push)
+                pair = (from_user, msg_id)
+            own = push.to_user is not None and self._own_copy(push)
             said = None if own else (pair, push.content)
-        seen = inbox.look_at(push.seq, said, numbered=numbered)
-        if seen is Seen.HOLE:
-            assert push.seq is not None
-            trouble = self._repair(push.seq)
+        seen = inbox.look_at(seq, said, numbered=numbered)
+        if seen is _HOLE:
+            assert seq is not None
+            trouble = self._repair(seq)
             if trouble is not None or self._syncing:
                 return trouble
-            seen = inbox.look_at(push.seq, said, numbered=numbered)
-        if seen is Seen.REPEAT:
+            seen = inbox.look_at(seq, said, numbered=numbered)
+        if seen is _REPEAT:
             self._fx.counters.duplicates_suppressed += 1
-            user, msg_id = getattr(push, "from_user", None), getattr(push, "msg_id", None)
-            self._fx.notify(ev.DuplicateSuppressed(msg_id=msg_id, from_user=user, seq=push.seq))
+            user, number = getattr(push, "from_user", None), getattr(push, "msg_id", None)
+            self._fx.notify(ev.DuplicateSuppressed(msg_id=number, from_user=user, seq=seq))
             return None
         delivery = inbox.new_delivery()
         event: ev.Event | None
         if isinstance(push, ChatRedirectToUser) and not own:
             event = self._message(push, delivery)
-            entry = inbox.deliver(delivery, push.seq, pair, event, numbered=numbered)
+            entry = inbox.deliver(delivery, seq, pair, event, numbered=numbered)
             self._fx.counters.received += 1
             if not self._journaling.on and not self._held and not self._new:
                 entry.shown = True  # what `_show` comes to where nothing waits
@@ -162,7 +171,7 @@ class Receiving:
                 self._show(event, delivery)
         else:
             event = self._other(push)
-            inbox.deliver(delivery, push.seq, pair, None, numbered=numbered)
+            inbox.deliver(delivery, seq, pair, None, numbered=numbered)
             if event is None:
                 inbox.show(delivery, None)
                 return None
@@ -172,26 +181,19 @@ class Receiving:
         return None
 
     def _message(self, push: ChatRedirectToUser, delivery: int) -> ev.MessageReceived:
-        seq = push.seq if self._numbered else None
-        return ev.MessageReceived(
-            delivery=delivery,
-            content=push.content,
-            from_user=push.from_user,
-            session_id=push.session_id,
-            msg_id=push.msg_id,
-            message_type=push.message_type or "text",
-            timestamp=push.timestamp,
-            seq=seq,
-            redelivered=seq is not None and seq <= self.inbox.seen_before,
+        # all at once, which takes a third of the time: a message holds its fields in order
+        content, msg_id, from_user, session_id, kind, timestamp, seq, _, _ = push.__dict__.values()
+        if not self._numbered:
+            seq = None
+        again = seq is not None and seq <= self.inbox.seen_before
+        return message_received(
+            delivery, content, from_user, session_id, msg_id, kind or "text", timestamp, seq, again
         )
 
     def _own_copy(self, push: ChatRedirectToUser) -> bool:
         """Has a device of this user sent it? A message to oneself is one that was received."""
-        to_user = push.to_user
-        if to_user is None:
-            return False
         me = self._config.user_id
-        return push.seq is not None and push.from_user == me and to_user != me
+        return push.seq is not None and push.from_user == me and push.to_user != me
 
     def _other(self, push: Push) -> ev.Event | None:
         """What the application hears of a push that is no message for it; None: nothing."""
@@ -330,10 +332,10 @@ class Receiving:
             return
         if at_once or not inbox.unsettled or behind >= ACK_EVERY:
             inbox.acked = upto
-            self._fx.say(ChatAck.trusted(seq=upto))
-            self._timers.cancel(Timer.ACK_OUT)
-        elif self._timers.get(Timer.ACK_OUT) is None:
-            self._timers.set(Timer.ACK_OUT, self._fx.now + ACK_DELAY)
+            self._fx.say(_chat_ack({"seq": upto}))
+            self._timers.cancel(_ACK_OUT)
+        elif self._timers.get(_ACK_OUT) is None:
+            self._timers.set(_ACK_OUT, self._fx.now + ACK_DELAY)
 
     # ------------------------------------------------------------ holes
 

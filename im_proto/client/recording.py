@@ -18,6 +18,7 @@ from .effects import Effects
 from .journal import Change, Identity, OutgoingGone, OutgoingRecord
 from .journaling import Journaling
 from .keys import Keys
+from .made import message_queued
 from .message import Outgoing
 
 
@@ -95,17 +96,19 @@ class Recording:
             self._new.append(message)
         else:
             message.ticket = 0
-            self._fx.notify(ev.MessageQueued(ref=message.ref, msg_id=message.msg_id))
+            self._fx.notify(message_queued(message.ref, message.msg_id))
 
-    def turn_has_come(self, message: Outgoing, *, unsure: bool) -> None:
-        """It is about to be handed to a transport, to a server that may take it twice (`unsure`)
-        or not: whatever happens from here on, it may have been sent."""
-        if message.handed_at is None:
-            message.handed_at = self._wall_ms
-            message.dirty = True
-        if self._journaling.on and (message.dirty or unsure):
-            message.dirty = False
-            self._note(message, unsure=unsure)
+    def turns_have_come(self, messages: list[Outgoing], *, unsure: bool) -> None:
+        """They are about to be handed to a transport, to a server that may take them twice
+        (`unsure`) or not: whatever happens from here on, they may have been sent."""
+        wall_ms, noted = self._wall_ms, self._journaling.on
+        for message in messages:
+            if message.handed_at is None:
+                message.handed_at = wall_ms
+                message.dirty = True
+            if noted and (message.dirty or unsure):
+                message.dirty = False
+                self._note(message, unsure=unsure)
 
     def pump(self) -> None:
         """There is a journal: note what is new; tell what is on disk."""
@@ -121,7 +124,7 @@ class Recording:
         while unsafe and unsafe[0][0] <= written:
             _, message = unsafe.popleft()
             if not message.ended:
-                self._fx.notify(ev.MessageQueued(ref=message.ref, msg_id=message.msg_id))
+                self._fx.notify(message_queued(message.ref, message.msg_id))
         self._tell()
 
     def _to_tell(self, ticket: int, record: OutgoingRecord) -> None:

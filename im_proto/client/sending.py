@@ -9,6 +9,7 @@ is sent again (at least once) or ends IN_DOUBT (at most once), as configured.
 from __future__ import annotations
 
 import math
+from typing import Final
 
 from ..errors import IMError, IMErrorCode, LocalProtocolError
 from ..wire import (
@@ -30,8 +31,14 @@ from .effects import Trouble
 from .ends import Ends
 from .inputs import Send
 from .journal import OutgoingRecord
+from .made import message_accepted, message_handed_over
 from .message import Outgoing
 from .timers import Timer
+
+_send_to_one: Final = ChatSendToOne.whole
+_SUCCESS: Final = Outcome.SUCCESS
+_ACK: Final = Timer.ACK
+_RETRY: Final = Timer.RETRY
 
 
 class Sending(Ends):
@@ -128,6 +135,7 @@ class Sending(Ends):
         self.admission.content_units = units
         self.recording.highest_id = max(self.recording.highest_id, last_id)
         self.outbox.per_conversation = None if idempotent else 1
+        self.outbox.moved = True
         self._settle_unsure(limits, status=status and idempotent)
         self.outbox.wake(self._fx.now)  # rests that have ended meanwhile
         self.outbox.relist()
@@ -174,12 +182,12 @@ class Sending(Ends):
     def pump(self) -> None:
         """At the end of each step: let messages expire, come in, be written down and go out as far
         as they may, and keep the deadlines of all that."""
-        outbox, admission = self.outbox, self.admission
+        outbox, admission, expiry = self.outbox, self.admission, self.expiry
         if self._left:
             self._left = []
-        expiring = not self.expiry.idle
+        expiring = bool(expiry.heap)
         if expiring:
-            for ref in self.expiry.due(self._fx.now):
+            for ref in expiry.due(self._fx.now):
                 self._expire(ref)
         while admission.line and (message := admission.next_in_line()):
             self._admit(message)
@@ -187,21 +195,22 @@ class Sending(Ends):
         if going:
             if self.status.open:
                 self.status.pump()
-            going = outbox.any_may_go
+            going = bool(outbox.turns.waiting or outbox.turn_has_come)
         if going:
-            while message := outbox.take(window=self._window):
-                self.recording.turn_has_come(message, unsure=not self.idempotent)
-        if self.recording.on:
+            taken = outbox.take(window=self._window)
+            self.recording.turns_have_come(taken, unsure=not self.idempotent)
+        if self._journaled:
             self.recording.pump()
         if going and (ready := outbox.to_hand_over()):
             self._hand_over(ready)
-        if self._online:
+        if self._online and outbox.moved:
+            outbox.moved = False
             self._watch()
         if outbox.touched:
             outbox.touched = False
             admission.tell()
-        if expiring or not self.expiry.idle:
-            self.expiry.watch(self._expires)
+        if expiring or expiry.heap:
+            expiry.watch(self._expires)
 
     def _hand_over(self, ready: list[Outgoing]) -> None:
         """Whose turn has come goes, if the journal has what it has to have first; nobody overtakes
@@ -209,26 +218,30 @@ class Sending(Ends):
         fx, outbox, written = self._fx, self.outbox, self.recording.written
         idempotent = self.idempotent
         waits: set[UserId] = set()
+        said = []
         for message in ready:
             if (message.ticket or 0) > written or message.to_user in waits:
                 waits.add(message.to_user)
                 continue
             outbox.hand_over(message, fx.now)
-            sends = message.sends
+            msg_id, sends = message.msg_id, message.sends
             if sends > 1:
                 fx.counters.retransmitted += 1
             if not idempotent:
                 message.unsure_sends += 1
-            fx.say(
-                ChatSendToOne.trusted(
-                    msg_id=message.msg_id,
-                    to_user=message.to_user,
-                    content=message.content,
-                    session_id=message.session_id,
-                    message_type=message.message_type,
+            said.append(
+                _send_to_one(
+                    {
+                        "msg_id": msg_id,
+                        "to_user": message.to_user,
+                        "content": message.content,
+                        "session_id": message.session_id,
+                        "message_type": message.message_type,
+                    }
                 )
             )
-            fx.notify(ev.MessageHandedOver(ref=message.ref, msg_id=message.msg_id, sends=sends))
+            fx.notify(message_handed_over(message.ref, msg_id, sends))
+        fx.say(*said)
 
     def ack_overdue(self, probe_timeout: float, *, late: bool) -> Trouble:
         """The oldest message is unanswered for too long: probe first, then drop the link.
@@ -253,7 +266,7 @@ class Sending(Ends):
 
     def answered(self, response: ChatSendResponse | ChatAnswer) -> Trouble | None:
         """CHAT_SEND_RESPONSE came, or the answer of a dialect without msgId."""
-        if isinstance(response, ChatAnswer):
+        if not isinstance(response, ChatSendResponse):
             return self._answered_unnamed(response)
         message = self.outbox.unanswered(response.msg_id)
         if message is None:
@@ -316,7 +329,7 @@ class Sending(Ends):
         response: ChatSendResponse | None,
     ) -> Trouble | None:
         kind = outcome(code)
-        if kind is Outcome.SUCCESS:
+        if kind is _SUCCESS:
             self._accept(message, response)
         elif kind is Outcome.AUTH:
             if not self.idempotent:
@@ -345,17 +358,17 @@ class Sending(Ends):
         self._fx.counters.accepted += 1
         session = response.session_id if isinstance(response, ChatSendResponse) else None
         timestamp = response.timestamp if response is not None else None
-        if self.recording.on or message.key is not None:
+        if self._journaled or message.key is not None:
             self.recording.accepted(message, timestamp)
         self._fx.notify(
-            ev.MessageAccepted(
-                ref=message.ref,
-                msg_id=message.msg_id,
-                to_user=message.to_user,
-                content=message.content,
-                session_id=message.session_id if session is None else session,
-                timestamp=timestamp,
-                sends=message.sends,
+            message_accepted(
+                message.ref,
+                message.msg_id,
+                message.to_user,
+                message.content,
+                message.session_id if session is None else session,
+                timestamp,
+                message.sends,
             )
         )
 
@@ -375,14 +388,14 @@ class Sending(Ends):
         if oldest is None:
             if watched is not None:
                 self._watched = None
-                self._timers.cancel(Timer.ACK)
+                self._timers.cancel(_ACK)
         elif watched is None or watched[0] != oldest.ref or watched[1] != oldest.sends:
             self._watched = (oldest.ref, oldest.sends)
             self._probed = False
             due = oldest.sent_at + self._config.timeouts.ack
-            self._timers.set(Timer.ACK, max(due, self._fx.now))
+            self._timers.set(_ACK, max(due, self._fx.now))
         wake = self.outbox.wake_at
-        if wake == self._timers.get(Timer.RETRY):
+        if wake == self._timers.get(_RETRY):
             return
         if wake is None:
             self._timers.cancel(Timer.RETRY)

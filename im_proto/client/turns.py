@@ -53,16 +53,14 @@ class Turns:
         Raises:
             IndexError: nobody waits.
         """
-        rings, left = self._rings, self._left
-        waiting = [name for name in PRIORITIES if rings.get(name)]
-        if not waiting:
+        if not self.waiting:
             raise IndexError("nobody waits")
-        for _ in range(2):
-            for name in waiting:
-                turns = left.get(name, SHARES[name])
-                if turns:
+        rings, left = self._rings, self._left
+        while True:
+            for name in PRIORITIES:
+                ring = rings.get(name)
+                if ring and (turns := left.get(name, SHARES[name])):
                     left[name] = turns - 1
                     self.waiting -= 1
-                    return rings[name].popitem(last=False)[0]
-            left.clear()
-        raise AssertionError("every share is above zero")
+                    return ring.popitem(last=False)[0]
+            left.clear()  # all that wait have had their shares, each above zero

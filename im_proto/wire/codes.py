@@ -20,6 +20,9 @@ class Outcome(StrEnum):
     SERVER_ERROR = "server_error"
 
 
+#: By a name of its own, as the class takes 50 ns to find it.
+_success: Final = Outcome.SUCCESS
+
 OK: Final = 0
 BAD_REQUEST: Final = 400
 NOT_LOGGED_IN: Final = 40100
@@ -36,7 +39,7 @@ SERVER_ERROR: Final = 50000
 def outcome(code: int | None) -> Outcome:
     """Sort a code. No code at all means accepted."""
     if code is None or code in (0, 200):
-        return Outcome.SUCCESS
+        return _success
     if code in (401, 40100, 40101):
         return Outcome.AUTH
     if code == CONFLICT:

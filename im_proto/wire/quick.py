@@ -121,10 +121,13 @@ def _id(value: int | str) -> int | str:
 
 def _send_to_one(message: Message) -> str:
     msg_id, to_user, content, session_id, message_type = message.__dict__.values()
-    text = to_json(content).decode()
-    body = f'{{"msgId":{_id(msg_id)},"toUser":{_id(to_user)},"content":{text}'
+    if type(to_user) is not int or to_user > MAX_SAFE_INTEGER or msg_id > MAX_SAFE_INTEGER:
+        msg_id, to_user = _id(msg_id), _id(to_user)
+    body = f'{{"msgId":{msg_id},"toUser":{to_user},"content":{to_json(content).decode()}'
     if session_id is not None:
         body += f',"sessionId":{_id(session_id)}'
+    if message_type == "text":  # as nearly all are
+        return body + ',"messageType":"text"}'
     if message_type is not None:
         body += f',"messageType":{to_json(message_type).decode()}'
     return body + "}"

@@ -109,6 +109,11 @@ def check_content(content: str, limit: int) -> None:
     Raises:
         ValueError: empty after trimming, too long, or not encodable; the text never holds it.
     """
+    # Of plain ASCII that begins with no white space hardly anything is to be looked at: nothing is
+    # trimmed at its beginning, so it is not empty, and has no more units than characters.
+    plain = content.isascii() and content[:1] >= "!"
+    if plain and len(content) <= limit and "\x00" not in content:
+        return
     if "\x00" in content:
         raise ValueError("content holds a NUL character, which databases refuse")
     if not is_text(content):
@@ -210,6 +215,8 @@ class WireModel(BaseModel):
 
     #: the fields in order, each with its default; a required one's place is only held
     _blank: ClassVar[dict[str, Any]]
+    #: their names; of all messages of `whole` that is the set of what was given
+    _names: ClassVar[set[str]]
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -219,6 +226,21 @@ class WireModel(BaseModel):
             name: None if field.is_required() else field.default
             for name, field in cls.model_fields.items()
         }
+        cls._names = set(cls._blank)
+
+    @classmethod
+    def whole(cls, values: dict[str, Any]) -> Self:
+        """The same of all fields, in the order of the class, at half the price of that.
+
+        Args:
+            values: the message keeps this very dictionary.
+        """
+        made = new(cls)
+        set_values(made, values)
+        set_given(made, cls._names)
+        set_extra(made, None)
+        set_private(made, None)
+        return made
 
     @classmethod
     def trusted(cls, **values: Any) -> Self:

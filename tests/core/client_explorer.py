@@ -239,14 +239,15 @@ class Explorer:
         assert outbox.bytes == sum(outbox[ref].size for ref in pending)
         assert outbox.bytes <= config.max_queue_bytes
         untouched = {message.ref for message in outbox.untouched(PRIORITIES)}
-        assert untouched == {ref for ref in pending if outbox[ref].handed_at is None}
+        drops = config.when_queue_full != "reject"
+        assert untouched == {ref for ref in pending if drops and outbox[ref].handed_at is None}
         assert not pending & set(self.ended)
         assert len(outbox) == len(pending) <= config.max_queue
         assert outbox.in_flight <= config.in_flight
         assert len(outbox._conversations) <= len(pending)
-        assert len(outbox._turns) <= len(outbox._conversations)
+        assert len(outbox.turns) <= len(outbox._conversations)
         listed = [c for c in outbox._conversations.values() if c.listed is not None]
-        assert len(outbox._turns) == len(listed) == sum(map(len, outbox._turns._rings.values()))
+        assert len(outbox.turns) == len(listed) == sum(map(len, outbox.turns._rings.values()))
         assert set(outbox._resting) <= set(outbox._conversations)
         assert outbox.wake_at == min(outbox._resting.values(), default=None)
         for conversation in outbox._conversations.values():
@@ -260,7 +261,7 @@ class Explorer:
         assert len(inbox._known) <= config.known_pairs
         drops = core.config.when_full == "drop_oldest"
         assert inbox.waiting <= (core.config.max_unhandled if drops else HARD_LIMIT)
-        assert inbox.waiting == sum(not entry.done for entry in inbox._unhandled.values())
+        assert inbox.waiting == sum(not entry.done for entry in inbox.unhandled.values())
         assert core.paused == core.liveness.deaf == self._paused
         assert not core.paused or core.login.state == "authenticated"
         assert not core.paused or not len(outbox)

@@ -154,7 +154,7 @@ def test_memory_is_bounded_behind_a_message_that_is_never_handled() -> None:
     d.push(None, "the first", msgId=10_000)
     d.do(inp.MessageTaken(delivery=1))
     pushes(d, 1, 500)
-    assert len(d.core.receiving.inbox._unhandled) == 5
+    assert len(d.core.receiving.inbox.unhandled) == 5
 
 
 def test_a_hole_is_repaired_before_reading_stops() -> None:

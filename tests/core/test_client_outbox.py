@@ -369,7 +369,7 @@ def test_times_that_mean_nothing_any_more_do_not_pile_up() -> None:
     for ref in range(2, 5 * CLEAN_FROM):
         put(d, ref, ttl=1e6)
         d.do(inp.Cancel(ref=ref))
-    assert len(d.core.sending.expiry._heap) <= CLEAN_FROM
+    assert len(d.core.sending.expiry.heap) <= CLEAN_FROM
     assert d.core.timers.get(Timer.EXPIRY) == START + 100
     d.do(inp.Cancel(ref=1))
     assert d.core.timers.get(Timer.EXPIRY) is None

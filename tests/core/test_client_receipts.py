@@ -179,7 +179,7 @@ def test_memory_does_not_grow_with_receipts() -> None:
     d = Driver().login_ours()
     for seq in range(1, 300):
         receipt(d, seq)
-    assert not d.core.receiving.inbox._unhandled
+    assert not d.core.receiving.inbox.unhandled
     assert d.core.receiving.inbox.waiting == 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from core.process_kit import said_in_a_process
 
 SCRIPT = """
+from im_proto.client.inputs import Send
 from im_proto.client.message import Outgoing
 from im_proto.client.outgoing import Outbox
 
@@ -12,10 +13,9 @@ outbox = Outbox()
 names = [f"user {n}" for n in range(40)]
 outbox.hold(set(names))
 for ref, name in enumerate(names, 1):
-    outbox.add(Outgoing(ref=ref, msg_id=ref, to_user=name, content="x", message_type="text",
-                        session_id=None))
+    outbox.add(Outgoing(Send(ref=ref, to_user=name, content="x"), name, None))
 outbox.hold(set())
-print([outbox.take(window=40).ref for _ in names])
+print([message.ref for message in outbox.take(window=40)])
 """
 
 

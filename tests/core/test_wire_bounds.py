@@ -281,6 +281,25 @@ def test_units_and_surrogates_are_those_of_the_characters_one_by_one(text: str) 
     assert is_text(text) is not any("\ud800" <= c <= "\udfff" for c in text)
 
 
+@given(
+    st.sampled_from((" \t\x1f\x7f!a\x00", " a\u3000\u00e9\U0001f600\ud83d\x00")).flatmap(
+        lambda characters: st.text(characters, max_size=6)
+    ),
+    st.integers(1, 5),
+)
+@settings(derandomize=True, database=None, deadline=None, max_examples=500)
+def test_content_is_judged_by_its_units_also_where_they_are_not_counted(
+    text: str, limit: int
+) -> None:
+    good = "\x00" not in text and is_text(text) and 0 < content_units(text) <= limit
+    try:
+        check_content(text, limit)
+    except ValueError:
+        assert not good
+    else:
+        assert good
+
+
 # ------------------------------------------------------------ frames
 
 
@@ -294,6 +313,33 @@ def test_packing_keeps_order_and_both_limits(batch: int, frame_bytes: int) -> No
     for frame in frames:
         assert 1 <= len(frame) <= batch
         assert len(frame) == 1 or len(joined.join(frame).encode()) <= frame_bytes
+
+
+@given(
+    st.sampled_from(("a", "a\u00e9\U0001f600")).flatmap(
+        lambda characters: st.lists(st.text(characters, max_size=12), max_size=12)
+    ),
+    st.integers(-2, 2),
+    st.integers(-2, 2),
+)
+@settings(derandomize=True, database=None, deadline=None, max_examples=500)
+def test_packing_fills_one_frame_after_the_other(
+    texts: list[str], more: int, more_bytes: int
+) -> None:
+    """Each envelope goes behind the one before it, if the frame may have it; here all of them just
+    fit into one, or just don't."""
+    batch = max(1, len(texts) + more)
+    frame_bytes = 2 + sum(len(text.encode()) + 1 for text in texts) + more_bytes
+    frames: list[list[str]] = []
+    for text in texts:
+        longer = [*frames[-1], text] if frames else []
+        # the brackets, and a comma for each
+        size = 2 + sum(len(one.encode()) + 1 for one in longer)
+        if frames and len(longer) <= batch and size <= frame_bytes:
+            frames[-1] = longer
+        else:
+            frames.append([text])
+    assert pack(texts, batch=batch, frame_bytes=frame_bytes) == frames
 
 
 def test_packing_does_not_waste_frames() -> None:
