@@ -326,11 +326,8 @@ class IMClient(SessionMethods, Client):
             IMError: QUEUE_FULL or MESSAGE_FORMAT_ERROR; nothing was queued.
             LocalProtocolError: another message was sent under that key; or the client is closed.
         """
-        message = (to_user_id, content, message_type, session_id, priority, key)
         return self._here(
-            lambda: self._pending.queue(
-                lambda ref: self._new_sent(ref, *message), self._step, ttl=ttl, wait=wait
-            )
+            self._queue, to_user_id, content, message_type, session_id, priority, key, ttl, wait
         )
 
     @property
@@ -339,8 +336,24 @@ class IMClient(SessionMethods, Client):
         of earlier processes too."""
         return self._here(self._pending.all)
 
+    def _queue(
+        self,
+        to_user_id: UserId,
+        content: str,
+        message_type: str,
+        session_id: int | None,
+        priority: Priority,
+        key: str | None,
+        ttl: float | None,
+        wait: bool,
+    ) -> SentMessage:
+        sent = self._new_sent(
+            self._pending.new_ref(), to_user_id, content, message_type, session_id, priority, key
+        )
+        return self._pending.queue(sent, self._driver.step, ttl=ttl, wait=wait)
+
     def _new_sent(self, *message: Any) -> SentMessage:
-        return SentMessage(*message, cancel=self._cancel, handling=self._handling)
+        return SentMessage(*message, self._cancel, self._handling)
 
     def _handling(self) -> bool:
         task = asyncio.current_task()

@@ -24,6 +24,7 @@ class Clock:
     def __init__(self) -> None:
         self.loop: asyncio.AbstractEventLoop | None = None
         self.ahead = 0.0
+        self._time = time.monotonic
         self._thread = 0
 
     @classmethod
@@ -36,13 +37,13 @@ class Clock:
 
     def now(self) -> float:
         """Seconds, never going back."""
-        return time.monotonic() if self.loop is None else self.loop.time() + self.ahead
+        return self._time() + self.ahead
 
     def bind(self, loop: asyncio.AbstractEventLoop, *, fresh: bool = False) -> None:
         """Go on with this loop, in this thread; `fresh`: nobody was told a time so far."""
         if self.loop is not loop:
             self.ahead = 0.0 if fresh else max(0.0, self.now() - loop.time())
-            self.loop = loop
+            self.loop, self._time = loop, loop.time
         self._thread = threading.get_ident()
 
     def here(self, function: Callable[..., _T], *args: Any) -> _T:

@@ -64,7 +64,8 @@ class Dispatcher:
         self._worker: Worker | None = None
         #: the worker thread has a callback that nobody waits for any more
         self._stuck = False
-        #: the worker thread is kept for the next event; without, it ends with the queue
+        #: the worker thread and the timer are kept for the next event; without, they end with the
+        #: queue
         self.open = False
 
     @property
@@ -107,12 +108,15 @@ class Dispatcher:
             self._task.cancel()
 
     def close(self) -> None:
-        """No thread is kept from here on."""
+        """No thread and no timer is kept from here on."""
         self.open = False
         if self._task is None:
             self._dismiss()
 
     def _dismiss(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         worker, self._worker = self._worker, None
         if worker is not None:
             # An idle thread ends within microseconds; a callback that was given up may not.
@@ -124,7 +128,8 @@ class Dispatcher:
         try:
             while (item := self.calls.next()) is not None:
                 try:
-                    await self._call_all(item)
+                    for callback in item.callbacks:
+                        await self._call(item, callback)
                 except BaseException:
                     self.calls.give_up(item)
                     raise
@@ -134,42 +139,32 @@ class Dispatcher:
                     await asyncio.sleep(0)
         finally:
             self._task = None
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
             if not self.open:
                 self._dismiss()
 
-    async def _call_all(self, item: Call) -> None:
-        for callback in item.callbacks:
-            self.calls.begin(item, callback)
-            if self._timer is None:
-                self._watch()
-            try:
-                await self._call(callback, item.args)
-            except asyncio.CancelledError as exc:
-                task = asyncio.current_task()
-                if task is None or task.cancelling():
-                    raise
-                self.calls.raised(exc)  # the callback's own, of something that it awaited
-            except Exception as exc:
-                self.calls.raised(exc)
-            finally:
-                self.calls.end()
-
-    async def _call(self, callback: Callback, args: tuple[Any, ...]) -> None:
+    async def _call(self, item: Call, callback: Callback) -> None:
+        self.calls.begin(item, callback)
+        if self._timer is None:
+            self._watch()
         running = _Active(self)
-        token = _ACTIVE.set(running)
+        _ACTIVE.set(running)  # in the context of this task, where nobody needs the one before
         try:
             if self._inline or is_async(callback):
-                result = callback(*args)
+                result = callback(*item.args)
             else:
-                result = await self._in_thread(callback, args)
+                result = await self._in_thread(callback, item.args)
             if result is not None and inspect.isawaitable(result):
                 await result
+        except asyncio.CancelledError as exc:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            self.calls.raised(exc)  # the callback's own, of something that it awaited
+        except Exception as exc:
+            self.calls.raised(exc)
         finally:
             running.active = False
-            _ACTIVE.reset(token)
+            self.calls.end()
 
     async def _in_thread(self, callback: Callback, args: tuple[Any, ...]) -> object:
         if self._worker is None:

@@ -34,7 +34,7 @@ class Driver(_Driver[Link]):
     def __init__(
         self, engine: ClientEngine, clock: Clock, *, close_timeout: float, **more: Any
     ) -> None:
-        super().__init__(engine, **more)
+        super().__init__(engine, now=clock.now, **more)
         self._clock = clock
         self._close_timeout = close_timeout
         self._fetching: dict[int, asyncio.Task[None]] = {}
@@ -45,10 +45,6 @@ class Driver(_Driver[Link]):
     def _loop(self) -> asyncio.AbstractEventLoop:
         assert self._clock.loop is not None
         return self._clock.loop
-
-    def now(self) -> float:
-        """Seconds on the engine's clock."""
-        return self._clock.now()
 
     def _post(self, function: Callable[..., object], *args: Any) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
@@ -63,7 +59,8 @@ class Driver(_Driver[Link]):
     @property
     def _may_come_back(self) -> bool:
         # Without a loop nothing is held up by a disk, and there is nobody to tell it to.
-        return self._clock.loop is not None and self._clock.loop.is_running()
+        loop = self._clock.loop
+        return loop is not None and loop.is_running()
 
     # -- tasks
 

@@ -57,10 +57,12 @@ class _Entry:
 class Callbacks:
     """A registry of callbacks, in the order they were registered."""
 
-    __slots__ = ("_entries",)
+    __slots__ = ("_entries", "_once")
 
     def __init__(self) -> None:
         self._entries: dict[str, tuple[_Entry, ...]] = {}
+        #: names with a callback that is called once
+        self._once: frozenset[str] = frozenset()
 
     def set(
         self, callbacks: Mapping[str, Callback | None] | None = None, /, **more: Callback | None
@@ -109,11 +111,15 @@ class Callbacks:
     def take(self, name: str) -> list[Callback]:
         """Who is to be called now; those that wanted to be called once are taken away."""
         entries = self._entries.get(name, ())
-        if any(entry.once for entry in entries):
+        if name in self._once:
             self._put(name, tuple(entry for entry in entries if not entry.once))
         return [entry.callback for entry in entries]
 
     def _put(self, name: str, entries: tuple[_Entry, ...]) -> None:
+        if any(entry.once for entry in entries):
+            self._once |= {name}
+        else:
+            self._once -= {name}
         if entries:
             self._entries[name] = entries
         else:
@@ -150,6 +156,11 @@ def translate(
         event: what the engine has told.
         sent: the message that the event is about, if it is about one.
     """
+    kind = type(event)
+    if kind in _WHOLE:
+        return _WHOLE[kind], (event,)
+    if kind in _PLAIN:
+        return _PLAIN[kind], ()
     match event:
         case ev.MessageReceived():
             return "message_received", (Message.of(event),)
@@ -172,8 +183,7 @@ def translate(
             return "error", (event.error,)
         case ev.StateChanged():
             return "state_changed", (event.current,)
-    plain = _PLAIN.get(type(event))
-    return (plain, ()) if plain is not None else (_WHOLE.get(type(event), "notice"), (event,))
+    return "notice", (event,)
 
 
 _PLAIN: Final[dict[type[ev.Event], str]] = {

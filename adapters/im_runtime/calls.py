@@ -24,7 +24,7 @@ is stepped, and the callback itself elsewhere, under none.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Final
@@ -61,6 +61,10 @@ class Outcome(Enum):
     NOT_CALLED = auto()
 
 
+#: Named, as to look a member of an Enum up takes 0.05 us, and this is needed for each message.
+_RETURNED: Final = Outcome.RETURNED
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlowCallback:
     """A callback takes longer than `slow_callback`; all others wait for it. Heartbeats go on.
@@ -93,23 +97,20 @@ class CallbacksDropped:
 
 
 class Call:
-    """One event on its way to its callbacks."""
+    """One event on its way to its callbacks.
 
-    __slots__ = ("args", "callbacks", "name", "raised", "then", "wanted")
+    Args:
+        name: of the callback.
+        args: what it is called with.
+    """
 
-    def __init__(
-        self,
-        name: str,
-        args: tuple[Any, ...],
-        wanted: Callable[[], bool] | None,
-        then: Callable[[Outcome], None] | None,
-    ) -> None:
+    __slots__ = ("args", "callbacks", "name", "raised")
+
+    def __init__(self, name: str, args: tuple[Any, ...]) -> None:
         self.name = name
         self.args = args
-        self.wanted = wanted
-        self.then = then
         #: who is to be called; known when its turn has come
-        self.callbacks: list[Callback] = []
+        self.callbacks: Sequence[Callback] = ()
         self.raised = False
 
     @property
@@ -117,19 +118,12 @@ class Call:
         """It may be dropped, if it must be: it isn't about a message that was sent or received."""
         return self.name not in _MAJOR
 
+    def wanted(self) -> bool:
+        """Asked just before its turn; False passes the event over."""
+        return True
+
     def end(self, outcome: Outcome) -> None:
-        if self.then is not None:
-            self.then(outcome)
-
-
-class _Running:
-    __slots__ = ("call", "callback", "reported", "since")
-
-    def __init__(self, call: Call, callback: Callback, since: float) -> None:
-        self.call = call
-        self.callback = callback
-        self.since = since
-        self.reported = False
+        """Told what became of it."""
 
 
 class Calls:
@@ -164,40 +158,31 @@ class Calls:
         self._queue: OrderedDict[Call, None] = OrderedDict()
         self._minor: OrderedDict[Call, None] = OrderedDict()
         self._dropped = 0
-        self._running: _Running | None = None
+        #: what is being called, since when, and whether it was reported as slow
+        self._call: Call | None = None
+        self._callback: Callback | None = None
+        self._since = 0.0
+        self._reported = False
 
     def __len__(self) -> int:
         return len(self._queue) + (self._dropped > 0)
 
     # -- in
 
-    def put(
-        self,
-        name: str,
-        *args: object,
-        wanted: Callable[[], bool] | None = None,
-        then: Callable[[Outcome], None] | None = None,
-        first: bool = False,
-    ) -> Call:
-        """Have `name` called with `args`, after all that was put before.
+    def put(self, name: str, *args: object) -> None:
+        """Have `name` called with `args`, after all that was put before."""
+        self.add(Call(name, args))
 
-        Args:
-            name: of the callback.
-            args: what it is called with.
-            wanted: asked just before; False passes the event over.
-            then: told what became of it.
-            first: before all of it instead.
-        """
-        call = Call(name, args, wanted, then)
+    def add(self, call: Call, *, first: bool = False) -> None:
+        """Have this called after all that was put before, or, with `first`, before all of it."""
         self._queue[call] = None
         if first:
             self._queue.move_to_end(call, last=False)
-        if name not in _MAJOR:
+        if call.name not in _MAJOR:
             self._minor[call] = None
             if len(self._minor) > MINOR_KEPT:
                 self._drop(next(iter(self._minor)))
         self._wake()
-        return call
 
     def _drop(self, call: Call) -> None:
         if not self._dropped:
@@ -207,7 +192,7 @@ class Calls:
         call.end(Outcome.NOT_CALLED)
 
     def withdraw(self, call: Call) -> None:
-        """Don't call it, if its turn has not come yet; `then` hears nothing."""
+        """Don't call it, if its turn has not come yet; it hears nothing of an end."""
         self._queue.pop(call, None)
         self._minor.pop(call, None)
 
@@ -226,7 +211,7 @@ class Calls:
         if self._dropped:
             count, self._dropped = self._dropped, 0
             self._log.warning("! %d callbacks were dropped", count)
-            call = Call("notice", (CallbacksDropped(count=count),), None, None)
+            call = Call("notice", (CallbacksDropped(count=count),))
             if self._is_for_somebody(call):
                 return call
         while self._queue:
@@ -239,18 +224,20 @@ class Calls:
         return None
 
     def _is_for_somebody(self, call: Call) -> bool:
-        if call.name in self._callbacks and (call.wanted is None or call.wanted()):
+        if call.name in self._callbacks and call.wanted():
             call.callbacks = self._callbacks.take(call.name)
         return bool(call.callbacks)
 
     def begin(self, call: Call, callback: Callback) -> None:
         """This one is called now."""
-        self._running = _Running(call, callback, self._now())
+        self._call, self._callback = call, callback
+        self._since = self._now()
+        self._reported = False
 
     def raised(self, exc: BaseException) -> None:
         """The one that was begun has raised: the log and the `error` callback hear of it."""
-        assert self._running is not None
-        call, function = self._running.call, qualified(self._running.callback)
+        call, function = self._call, qualified(self._callback)
+        assert call is not None
         call.raised = True
         kind = type(exc).__name__
         self._log.bug(exc, "! the callback %s raised %s (%s)", call.name, kind, function)
@@ -262,16 +249,17 @@ class Calls:
 
     def end(self) -> None:
         """The one that was begun is over, however."""
-        running, self._running = self._running, None
-        assert running is not None
+        call, self._call = self._call, None
+        assert call is not None
         if self._slow is not None:
-            seconds = self._now() - running.since
-            if running.reported or seconds >= self._slow:
-                self._report(running, seconds, ended=True)
+            seconds = self._now() - self._since
+            if self._reported or seconds >= self._slow:
+                self._report(call, seconds, ended=True)
+        self._callback = None
 
     def done(self, call: Call) -> None:
         """All of its callbacks were called."""
-        call.end(Outcome.RAISED if call.raised else Outcome.RETURNED)
+        call.end(Outcome.RAISED if call.raised else _RETURNED)
 
     def give_up(self, call: Call) -> None:
         """Its callbacks were not all called, or not to their end."""
@@ -281,21 +269,20 @@ class Calls:
 
     def slow_at(self) -> float | None:
         """When `look` is to be called, on the clock `now`; None: there is nothing to look for."""
-        running = self._running
-        if running is None or running.reported or self._slow is None:
+        if self._call is None or self._reported or self._slow is None:
             return None
-        return running.since + self._slow
+        return self._since + self._slow
 
     def look(self) -> None:
         """Report the running callback if it is slow, once."""
         due = self.slow_at()
         now = self._now()
-        if self._running is not None and due is not None and now >= due:
-            self._running.reported = True
-            self._report(self._running, now - self._running.since, ended=False)
+        if self._call is not None and due is not None and now >= due:
+            self._reported = True
+            self._report(self._call, now - self._since, ended=False)
 
-    def _report(self, running: _Running, seconds: float, *, ended: bool) -> None:
-        name, function = running.call.name, qualified(running.callback)
+    def _report(self, call: Call, seconds: float, *, ended: bool) -> None:
+        name, function = call.name, qualified(self._callback)
         what = "was running for" if ended else "has been running for"
         self._log.warning("! the callback %s (%s) %s %.3f s", name, function, what, seconds)
         if name != "notice" and "notice" in self._callbacks:
@@ -306,11 +293,10 @@ class Calls:
 
     def explain(self) -> str:
         """The slow callback that is running, in plain words; "" if there is none."""
-        running = self._running
-        if running is None or not running.reported:
+        if self._call is None or not self._reported:
             return ""
-        seconds = self._now() - running.since
+        seconds = self._now() - self._since
         return (
-            f"The callback {running.call.name} ({qualified(running.callback)}) has been running "
+            f"The callback {self._call.name} ({qualified(self._callback)}) has been running "
             f"for {seconds:.1f} s, and {len(self)} others wait for it."
         )

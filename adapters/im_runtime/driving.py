@@ -105,6 +105,7 @@ class Driver(ABC, Generic[_L]):
         deliver: takes the engine's events, in order; must not raise or call back.
         failed: takes an exception that is a bug of ours; everything is aborted by then.
         ssl_context: for wss and https; None for the system's certificates.
+        now: seconds on the engine's clock.
         wall: the wall clock, in seconds since 1970.
         journal: an open one, if the engine has one.
     """
@@ -118,6 +119,7 @@ class Driver(ABC, Generic[_L]):
         deliver: Callable[[Event], None],
         failed: Callable[[Exception], None],
         ssl_context: ssl.SSLContext | None,
+        now: Callable[[], float],
         wall: Callable[[], float],
         journal: Journal | None = None,
     ) -> None:
@@ -128,6 +130,8 @@ class Driver(ABC, Generic[_L]):
         self._deliver = deliver
         self._failed = failed
         self._ssl_context = ssl_context
+        #: seconds on the engine's clock
+        self.now = now
         self._wall = wall
         self._links: dict[int, _L] = {}
         #: the requests for a token that have no answer yet
@@ -156,10 +160,6 @@ class Driver(ABC, Generic[_L]):
         self._unwritten = False
 
     # ------------------------------------------------------------ what an adapter adds
-
-    @abstractmethod
-    def now(self) -> float:
-        """Seconds on the engine's clock."""
 
     @abstractmethod
     def _open(self, action: OpenTransport) -> _L:
@@ -250,7 +250,7 @@ class Driver(ABC, Generic[_L]):
             self.feed(_TURN_ENDED)
 
     def _step(self, item: Input | TurnEnded, now: float, cause: BaseException | None) -> None:
-        engine, log, later = self._engine, self._log, self._later
+        engine, log, later, deliver = self._engine, self._log, self._later, self._deliver
         self._running = True
         try:
             debug = log.debugging()
@@ -265,24 +265,28 @@ class Driver(ABC, Generic[_L]):
                             log.item(action)
                         if cause is not None and isinstance(event, _TROUBLE):
                             event.error.__cause__ = cause
-                        self._deliver(event)
+                        deliver(event)
                         continue
                     if debug or type(action) in LOUD:
                         log.item(action)
                     self._carry_out(action)
                 if later:
                     (item, cause), now = later.popleft(), self.now()
-                elif engine.unsettled and not self._may_come_back:
-                    item, cause = _TURN_ENDED, None
-                else:
+                    continue
+                unsettled = engine.unsettled
+                if not unsettled or self._may_come_back:
                     break
-        finally:
+                item, cause = _TURN_ENDED, None
+        except BaseException:
             self._running = False
-            unsettled = engine.unsettled
-            if not unsettled:  # else the end of the turn does it
+            # A bug at the end of a turn is not to come again and again: it is not ended anew.
+            if not engine.unsettled:
                 self._arm()
-        # Not after an exception: a bug at the end of a turn is not to come again and again.
-        if unsettled and not self._turning:
+            raise
+        self._running = False
+        if not unsettled:  # else the end of the turn does it
+            self._arm()
+        elif not self._turning:
             self._turning = True
             self._end_turn_soon()
 

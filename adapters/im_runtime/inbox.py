@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from enum import Enum, auto
+from typing import Final
 
 from .message import Message
 
@@ -24,12 +25,18 @@ class _Stage(Enum):
     FAILED = auto()
 
 
+#: Named, as to look a member of an Enum up takes 0.05 us, and these are needed for each message.
+_FREE: Final = _Stage.FREE
+_OFFERED: Final = _Stage.OFFERED
+_FAILED: Final = _Stage.FAILED
+
+
 class _Entry:
     __slots__ = ("message", "stage")
 
     def __init__(self, message: Message) -> None:
         self.message = message
-        self.stage = _Stage.FREE
+        self.stage: _Stage = _FREE
 
 
 class Inbox:
@@ -46,28 +53,38 @@ class Inbox:
 
     def put(self, message: Message) -> None:
         """Keep a message: a new one, or one that is offered again, in its old place."""
-        if message.delivery in self._entries:
-            self._entries[message.delivery].message = message
-            self._to(message.delivery, _Stage.FREE)
+        delivery = message.delivery
+        entry = self._entries.get(delivery)
+        if entry is None:
+            self._entries[delivery] = _Entry(message)
         else:
-            self._entries[message.delivery] = _Entry(message)
-            self._free.add(message.delivery)
+            entry.message = message
+            entry.stage = _FREE
+        self._free.add(delivery)
 
     def has(self, message: Message) -> bool:
         """Is this very one here: neither handled nor failed on, nor offered again since?"""
         entry = self._entries.get(message.delivery)
-        return entry is not None and entry.message is message and entry.stage is not _Stage.FAILED
+        return entry is not None and entry.message is message and entry.stage is not _FAILED
 
     def remove(self, delivery: int) -> bool:
         """The application is done with it, or will not get it; False if it was not here."""
         self._free.discard(delivery)
         return self._entries.pop(delivery, None) is not None
 
+    def handle(self, message: Message) -> bool:
+        """The application is done with this very one; False if it was not here."""
+        if not self.has(message):
+            return False
+        del self._entries[message.delivery]
+        self._free.discard(message.delivery)
+        return True
+
     def fail(self, message: Message) -> bool:
         """The application has failed on it; False if it was not here."""
         if not self.has(message):
             return False
-        self._to(message.delivery, _Stage.FAILED)
+        self._to(message.delivery, _FAILED)
         return True
 
     def take(self, *, plain_only: bool) -> Message | None:
@@ -79,7 +96,7 @@ class Inbox:
         if not self._free:
             return None
         for delivery, entry in self._entries.items():
-            if entry.stage is _Stage.FREE and not (plain_only and entry.message.seq is not None):
+            if entry.stage is _FREE and not (plain_only and entry.message.seq is not None):
                 self._to(delivery, _Stage.HELD)
                 return entry.message
         return None
@@ -88,14 +105,14 @@ class Inbox:
         """The iteration is gone: what it has given, and was not handled, is given again."""
         for delivery, entry in self._entries.items():
             if entry.stage is _Stage.HELD:
-                self._to(delivery, _Stage.FREE)
+                self._to(delivery, _FREE)
 
     def offer(self) -> list[Message]:
         """Take out, for the callback, every message that nobody has, in order."""
         offered = []
         for delivery in sorted(self._free):
             entry = self._entries[delivery]
-            entry.stage = _Stage.OFFERED
+            entry.stage = _OFFERED
             offered.append(entry.message)
         self._free.clear()
         return offered
@@ -103,11 +120,11 @@ class Inbox:
     def take_back(self, message: Message) -> None:
         """Whoever had it did not take it."""
         if self.has(message):
-            self._to(message.delivery, _Stage.FREE)
+            self._to(message.delivery, _FREE)
 
     def _to(self, delivery: int, stage: _Stage) -> None:
         self._entries[delivery].stage = stage
-        if stage is _Stage.FREE:
+        if stage is _FREE:
             self._free.add(delivery)
         else:
             self._free.discard(delivery)

@@ -68,20 +68,29 @@ class Message:
             redelivered, attempt = event.redelivered, event.attempt
         else:
             redelivered, attempt = True, event.attempts
-        return cls(
-            event.content,
-            event.from_user,
-            event.session_id,
-            event.msg_id,
-            event.message_type,
-            event.timestamp,
-            event.seq,
-            event.delivery,
-            redelivered,
-            attempt,
-            0 if desk is None else desk.resets(),
-            desk,
-        )
+        # A field of a frozen class takes 0.1 us to set, so it is frozen when they all are.
+        made: Any = _Open()
+        made.content = event.content
+        made.from_user = event.from_user
+        made.session_id = event.session_id
+        made.msg_id = event.msg_id
+        made.message_type = event.message_type
+        made.timestamp = event.timestamp
+        made.seq = event.seq
+        made.delivery = event.delivery
+        made.redelivered = redelivered
+        made.attempt = attempt
+        made.resets = 0 if desk is None else desk.resets()
+        made._desk = desk
+        made.__class__ = cls
+        message: Self = made
+        return message
+
+
+class _Open:
+    """A message whose fields are being set: it lies in memory as `Message` does."""
+
+    __slots__ = Message.__slots__
 
 
 class Desk:

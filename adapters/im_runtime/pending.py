@@ -75,9 +75,13 @@ class Pending(Generic[_S]):
         """Those without an end, in the order they were given."""
         return [sent for _, sent in sorted(self._sent.items()) if not sent.done]
 
+    def new_ref(self) -> int:
+        """For a new message."""
+        return next(self._refs)
+
     def queue(
         self,
-        make: Callable[[int], _S],
+        sent: _S,
         step: Callable[[Input], None],
         *,
         ttl: float | None = None,
@@ -86,7 +90,7 @@ class Pending(Generic[_S]):
         """Have the engine queue a new message, unless its key has one already: then that one.
 
         Args:
-            make: makes it, of its `ref`.
+            sent: the message, of a `new_ref`.
             step: steps the engine.
             ttl: as for `Send`.
             wait: as for `Send`.
@@ -95,7 +99,6 @@ class Pending(Generic[_S]):
             IMError: the engine refuses it; nothing was queued.
             LocalProtocolError: its key stands for another message.
         """
-        sent = make(next(self._refs))
         self._sent[sent.ref] = sent
         try:
             step(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum, auto
+from typing import Final
 
 from im_proto.client.events import ConnectionState
 from im_proto.errors import IMError, IMErrorCode
@@ -29,6 +30,11 @@ class Supply(Enum):
     FLOWING = auto()
     #: disconnect() was called
     DRY = auto()
+
+
+#: Named, as to look a member of an Enum up takes 0.05 us, and these are needed for each message.
+_FLOWING: Final = Supply.FLOWING
+_ENDING: Final = (Phase.CLOSING, Phase.CLOSED)
 
 
 class Login:
@@ -76,9 +82,7 @@ class Standing:
         """Can messages still come? An error: the client has given up over it."""
         if self.gave_up is not None:
             return self.gave_up
-        if self.phase in (Phase.CLOSING, Phase.CLOSED):
-            return Supply.DRY
-        return Supply.FLOWING
+        return Supply.DRY if self.phase in _ENDING else _FLOWING
 
     # -- what the engine tells
 

@@ -15,12 +15,12 @@ from .reception import Reception
 from .sessions import Asking
 from .standing import Standing
 
-_OF_SENT: Final = (
-    ev.MessageQueued,
-    ev.MessageHandedOver,
-    ev.MessageAccepted,
-    ev.MessageFailed,
+#: What comes with each message on its way out …
+_OF_SENT: Final = frozenset(
+    {ev.MessageQueued, ev.MessageHandedOver, ev.MessageAccepted, ev.MessageFailed}
 )
+#: … and what of it is for no callback.
+_UNHEARD: Final = frozenset({ev.MessageQueued, ev.MessageHandedOver})
 
 
 class Telling:
@@ -62,10 +62,10 @@ class Telling:
         if isinstance(event, ev.MessageReceived):
             self._reception.received(self._reception.message(event))
             return
-        if isinstance(event, _OF_SENT):
-            sent = self._pending.apply(event)
-            kind = type(event)
-            if kind is ev.MessageHandedOver or kind is ev.MessageQueued:
+        kind = type(event)
+        if kind in _OF_SENT:
+            sent = self._pending.apply(event)  # type: ignore[arg-type] # one of these
+            if kind in _UNHEARD:
                 return
             if kind is ev.MessageAccepted and "message_sent" not in self._callbacks:
                 return

@@ -316,9 +316,8 @@ class IMClient(SessionMethods, Client):
         return self._queue(message, ttl, wait)
 
     def _queue(self, message: tuple[Any, ...], ttl: float | None, wait: bool) -> SentMessage:
-        return self._pending.queue(
-            lambda ref: self._new_sent(ref, *message), self._step, ttl=ttl, wait=wait
-        )
+        sent = self._new_sent(self._pending.new_ref(), *message)
+        return self._pending.queue(sent, self._step, ttl=ttl, wait=wait)
 
     def _new_sent(self, *message: Any) -> SentMessage:
         return SentMessage(*message, loop=self._loop, cancel=self._cancel, handling=self._handling)

@@ -30,14 +30,10 @@ class Driver(_Driver[Link]):
     def __init__(
         self, engine: ClientEngine, loop: Loop, *, quiet: Callable[[], None], **more: Any
     ) -> None:
-        super().__init__(engine, **more)
+        super().__init__(engine, now=loop.now, **more)
         self._loop = loop
         self._told_quiet = quiet
         self._writing: list[threading.Event] = []
-
-    def now(self) -> float:
-        """Seconds on the engine's clock."""
-        return self._loop.now()
 
     def step(self, item: Input) -> None:
         """Do what the application wants.

@@ -461,6 +461,23 @@ async def test_many_events_do_not_starve_the_loop() -> None:
 
 
 @run
+async def test_one_timer_looks_at_all_callbacks_until_the_client_is_closed() -> None:
+    async with Peer(plain) as peer:
+        client = IMClient(config(peer.url), callbacks="inline")
+        timers: list[asyncio.TimerHandle | None] = []
+        for name in ("connected", "disconnected"):
+            client.on(name, lambda: timers.append(client._dispatcher._timer))
+        await client.connect()
+        await until(lambda: not client._dispatcher.busy)
+        await client.disconnect()
+        first, second = timers
+        assert first is not None
+        assert first is second
+        assert first.cancelled()
+        assert client._dispatcher._timer is None
+
+
+@run
 async def test_callbacks_see_the_context_of_their_event() -> None:
     variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="none")
     seen: concurrent.futures.Future[str] = concurrent.futures.Future()

@@ -24,6 +24,7 @@ from im_proto.wire.session import HistoryPage
 from im_runtime import (
     NAMES,
     Callbacks,
+    Desk,
     Inbox,
     Log,
     Login,
@@ -263,6 +264,23 @@ def test_a_message() -> None:
     assert not hasattr(message, "__dict__")
 
 
+@pytest.mark.parametrize("kind", [Message, im_asyncio.Message, im_threads.Message])
+def test_the_message_of_an_event_is_what_its_class_makes(kind: type[Message]) -> None:
+    event = sample(ev.MessageReceived)
+    desk = Desk(unittest.mock.Mock(), unittest.mock.Mock(), lambda: 3)
+    made = kind.of(event, desk)
+    fields = {f.name: getattr(event, f.name) for f in dataclasses.fields(event)}
+    wanted = kind(**fields, resets=3, _desk=desk)
+    assert type(made) is kind
+    for field in dataclasses.fields(kind):
+        assert getattr(made, field.name) == getattr(wanted, field.name), field.name
+    assert (made, hash(made), repr(made)) == (wanted, hash(wanted), repr(wanted))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        made.content = "x"  # type: ignore[misc]
+    given_up = sample(ev.MessageUndeliverable)
+    assert kind.of(given_up).attempt == given_up.attempts
+
+
 def of(delivery: int, seq: int | None = None) -> Message:
     return Message(content=f"m{delivery}", seq=seq, delivery=delivery)
 
@@ -386,9 +404,7 @@ def test_what_an_earlier_life_has_left() -> None:
     assert pending.apply(told) is None
 
     def make(key: str) -> SentMessage:
-        return pending.queue(
-            lambda ref: SentMessage(ref, 2, "x", key=key, cancel=bool), outbox.step
-        )
+        return pending.queue(SentMessage(pending.new_ref(), 2, "x", key=key), outbox.step)
 
     accepted = make("k")
     assert (accepted.ref, accepted.status, accepted.timestamp) == (9, "accepted", 4)
@@ -404,9 +420,8 @@ def test_keys_that_the_engine_has_forgotten_are_forgotten() -> None:
     outbox = FakeOutbox()
     pending = pending_of(outbox)
     for n in range(5000):
-        sent = pending.queue(
-            lambda ref: SentMessage(ref, 2, "x", key=f"k{ref}", cancel=bool), outbox.step
-        )
+        ref = pending.new_ref()
+        sent = pending.queue(SentMessage(ref, 2, "x", key=f"k{ref}"), outbox.step)
         ended = ev.MessageAccepted(
             ref=sent.ref, msg_id=n, to_user=2, content="", session_id=None, timestamp=1, sends=1
         )

@@ -13,6 +13,7 @@ from im_proto.client import inputs as inp
 from im_proto.errors import IMError, IMErrorCode, LocalProtocolError
 from im_runtime import (
     RECEIVED,
+    Call,
     Callbacks,
     CallbacksDropped,
     Calls,
@@ -25,6 +26,21 @@ from im_runtime import (
     Supply,
 )
 from im_runtime import calls as calls_module
+
+
+class Told(Call):
+    """A call that says what became of it."""
+
+    def __init__(self, name: str, args: tuple[Any, ...], it: Bench, wanted: bool) -> None:
+        super().__init__(name, args)
+        self.it = it
+        self.is_wanted = wanted
+
+    def wanted(self) -> bool:
+        return self.is_wanted
+
+    def end(self, outcome: Outcome) -> None:
+        self.it.outcomes.append(outcome)
 
 
 class Bench:
@@ -58,6 +74,12 @@ class Bench:
 
             self.callbacks.on(name, callback)
 
+    def add(self, name: str, *args: object, wanted: bool = True) -> Told:
+        """What becomes of it goes to `outcomes`."""
+        call = Told(name, args, self, wanted)
+        self.calls.add(call)
+        return call
+
     def names(self) -> list[str]:
         return [name for name, _ in self.called]
 
@@ -87,8 +109,8 @@ def test_they_are_called_in_order_and_told_what_became_of_it() -> None:
     it.listen("message_sent", "message_failed")
     it.listen("connected", doing=lambda: 1 / 0)
     for name in ("message_sent", "connected", "notice", "message_failed"):
-        it.calls.put(name, then=it.outcomes.append)
-    it.calls.put("message_sent", wanted=lambda: False, then=it.outcomes.append)
+        it.add(name)
+    it.add("message_sent", wanted=False)
     assert (len(it.calls), it.wakes) == (5, 5)
     it.run()
     assert it.names() == ["message_sent", "connected", "message_failed"]
@@ -107,7 +129,7 @@ def test_one_of_several_that_raises_does_not_keep_the_others_from_it() -> None:
     it = Bench()
     it.listen("message_sent", doing=lambda: 1 / 0)
     it.listen("message_sent")
-    it.calls.put("message_sent", then=it.outcomes.append)
+    it.add("message_sent")
     it.run()
     assert len(it.called) == 2
     assert it.outcomes == [Outcome.RAISED]
@@ -138,7 +160,7 @@ def test_given_up_half_way_is_not_called() -> None:
 
     it = Bench()
     it.listen("message_sent", doing=stop)
-    it.calls.put("message_sent", then=it.outcomes.append)
+    it.add("message_sent")
     with pytest.raises(Stop):
         it.run()
     assert it.outcomes == [Outcome.NOT_CALLED]
@@ -149,11 +171,11 @@ def test_what_is_forgotten_hears_of_it_and_what_is_withdrawn_does_not() -> None:
     it = Bench()
     it.listen("message_sent", "connected")
     for name in ("message_sent", "connected"):
-        it.calls.withdraw(it.calls.put(name, then=it.outcomes.append))
+        it.calls.withdraw(it.add(name))
     assert len(it.calls) == 0
     assert it.outcomes == []
-    it.calls.put("message_sent", then=it.outcomes.append)
-    it.calls.put("connected", then=it.outcomes.append)
+    it.add("message_sent")
+    it.add("connected")
     it.calls.clear()
     it.run()
     assert it.called == []
@@ -265,7 +287,7 @@ def test_too_many_lose_the_oldest_and_messages_are_never_lost(
     it = Bench()
     it.listen("heartbeat_sent", "state_changed", "message_received", "message_sent", "notice")
     for n in range(5):
-        it.calls.put("heartbeat_sent", n, then=it.outcomes.append)
+        it.add("heartbeat_sent", n)
         it.calls.put("message_received", n)
         it.calls.put("state_changed", n)
         it.calls.put("message_sent", n)

@@ -81,11 +81,9 @@ class Bare(Driver[FakeLink]):
             deliver=self.told.append,
             failed=self.told.append,
             ssl_context=None,
+            now=lambda: self.time,
             wall=lambda: WALL,
         )
-
-    def now(self) -> float:
-        return self.time
 
     def _open(self, action: ac.OpenTransport) -> FakeLink:
         self.made.append(FakeLink(self, action.transport))
