@@ -49,8 +49,10 @@ Path = Callable[[Rig], Iterator[Work]]
 
 
 def client_receives(rig: Rig, per_frame: int, frames: int) -> Iterator[Work]:
-    """Bytes of pushes come in, until the events that tell the application."""
+    """Bytes of pushes come in, until the events that tell the application; each read in a turn of
+    its own, which is ended."""
     client = rig.clients[BOB]
+    end = client_inp.TurnEnded()
     while True:
         pushes = _pushes(rig, per_frame, frames)
         assert len(pushes) == frames, "a push has another number of frames"
@@ -60,7 +62,9 @@ def client_receives(rig: Rig, per_frame: int, frames: int) -> Iterator[Work]:
 
         def run() -> None:
             # it runs before the next round
-            done.extend([client.step(arrival, now) for arrival in arrivals])  # noqa: B023
+            for arrival in arrivals:  # noqa: B023
+                done.append(client.step(arrival, now))  # noqa: B023
+                done.append(client.step(end, now))  # noqa: B023
 
         yield Work(run, per_frame * frames, tuple(pushes))
         for actions in done:
@@ -154,8 +158,10 @@ def client_sends(rig: Rig, per_turn: int, turns: int) -> Iterator[Work]:
 
 
 def client_answered(rig: Rig) -> Iterator[Work]:
-    """The answers to what was sent come in, until the events that tell the application."""
+    """The answers to what was sent come in, until the events that tell the application; as in
+    `client_receives`."""
     client = rig.clients[ALICE]
+    end = client_inp.TurnEnded()
     while True:
         rig.keeping = True
         _send(rig, FULL)
@@ -168,6 +174,7 @@ def client_answered(rig: Rig) -> Iterator[Work]:
         def run() -> None:
             for arrival in arrivals:  # noqa: B023
                 done.extend(client.step(arrival, now))  # noqa: B023
+                done.extend(client.step(end, now))  # noqa: B023
 
         yield Work(run, FULL)
         assert client.counters.accepted == accepted + FULL, "not all were accepted"

@@ -65,9 +65,10 @@ class ClientCore(Welcome):
         journal: what an earlier process has kept, to go on from; from here on the engine wants what
             it does written (`WriteJournal`). None: nothing is kept.
         turns: the adapter says when a turn of its loop is over (`TurnEnded`). What the application
-            wishes many times in a turn (Send, MessageTaken, MessageHandled, MarkRead) is then
-            noted at once, and what follows from it for the link and the journal is done once
-            for all of it: at the end of the turn, or before whatever else comes in.
+            wishes many times in a turn (Send, MessageTaken, MessageHandled, MarkRead), and what is
+            read while logged in, is then noted, and told, at once; what follows from it for the
+            link and the journal is done once for all of it: at the end of the turn, or before
+            whatever else comes in.
 
     Attributes:
         unsettled: `TurnEnded` is wanted at the end of this turn. Never without `turns`.
@@ -123,6 +124,9 @@ class ClientCore(Welcome):
             and self.connection != "disconnected"
         ):
             handler(self, event)
+        if self._turns and kind in _READ and self._goes_on:
+            self.unsettled = True
+            return fx.take()
         self._settle()
         self.unsettled = False
         return fx.take()
@@ -375,6 +379,11 @@ class ClientCore(Welcome):
             if self._half:
                 self.timers.set(Timer.PARTIAL, self.fx.now + self.config.timeouts.partial)
 
+    @property
+    def _goes_on(self) -> bool:
+        """Is the client logged in, and was it when that was last told?"""
+        return self.reconnect == "established" and self._told.status is _AUTHENTICATED
+
     def _status(self) -> ev.Status:
         if self.reconnect == "established":
             return _AUTHENTICATED
@@ -407,9 +416,11 @@ _SAID: Final[dict[type, Any]] = {
 }
 #: What an application wishes many times in a turn, and what needs nothing done at once.
 _WISHES: Final = frozenset({inp.Send, inp.MessageTaken, inp.MessageHandled, inp.MarkRead})
-#: What else comes in finds the wishes carried out, but for the end of the turn, which does that
+#: What is read, mostly with more of it behind, and with the application's answer in the same turn.
+_READ: Final = frozenset({inp.TextReceived, inp.ControlReceived, inp.PartialChanged})
+#: What else comes in finds all that carried out, but for the end of the turn, which does that
 #: itself, and for a transport that takes no more bytes.
-_NOT_BEFORE: Final = frozenset({inp.TurnEnded, inp.TransportLost})
+_NOT_BEFORE: Final = _READ | {inp.TurnEnded, inp.TransportLost}
 #: By class. Nothing but these comes in.
 _HANDLERS: Final[dict[type, Any]] = {
     inp.Connect: ClientCore._on_connect,

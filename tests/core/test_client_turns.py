@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import defaultdict
 from typing import Any
@@ -87,7 +88,6 @@ def test_another_input_settles_the_turn_first() -> None:
         inp.WallClock(wall=WALL),
         inp.TokenReady(request=99, token="t"),
         inp.JournalWritten(request=99),
-        inp.ControlReceived(transport=99),
         inp.WriteBlocked(transport=1),
     ],
     ids=lambda other: type(other).__name__,
@@ -98,6 +98,42 @@ def test_what_was_wished_goes_before_any_other_input(other: inp.CoreInput) -> No
     assert d.chats() == [] and d.core.unsettled
     d.do(other)
     assert d.chats() == ["a"] and not d.core.unsettled
+
+
+def test_what_is_read_is_told_at_once_and_answered_with_what_the_application_says_to_it() -> None:
+    d = driver(turns=True).login_ours().forget()
+    d.push(1, "how are you?")
+    d.frame("RECEIPT_PUSH", msgIds=[1], user=2, status="delivered", seq=2)
+    assert len(d.of(ev.MessageReceived)) == len(d.of(ev.ReceiptReceived)) == 1
+    assert d.of(act.SendText) == [] and d.core.unsettled
+    d.do(inp.MessageTaken(delivery=1))
+    d.send("fine")
+    d.do(inp.MessageHandled(delivery=1))
+    d.do(inp.ControlReceived(transport=1))
+    assert d.of(act.SendText) == []
+    end_turn(d)
+    (frame,) = [json.loads(sent.text) for sent in d.of(act.SendText)]
+    assert [said["type"] for said in frame] == ["CHAT_SEND_TO_ONE_REQUEST", "CHAT_ACK_REQUEST"]
+
+
+@pytest.mark.parametrize("text", ["{", '{"type": "PONG"} {'])
+def test_what_ends_the_link_is_not_left_until_the_turn_ends(text: str) -> None:
+    d = driver(turns=True).login_ours()
+    d.push(1)
+    d.forget().do(inp.TextReceived(transport=1, text=text))
+    assert d.of(act.SendClose) and d.of(ev.StateChanged) and not d.core.unsettled
+
+
+def test_a_log_in_is_told_at_once() -> None:
+    d = driver(turns=True)
+    assert not d.login_ours().core.unsettled
+    assert d.of(ev.StateChanged)[-1].current.status is ev.Status.AUTHENTICATED
+
+
+def test_without_turns_what_is_read_is_answered_at_once() -> None:
+    d = driver(turns=False).login_ours().forget()
+    d.frame("RECEIPT_PUSH", msgIds=[1], user=2, status="delivered", seq=1)
+    assert [ack["seq"] for ack in d.said("CHAT_ACK_REQUEST")] == [1]
 
 
 def test_a_wish_that_is_refused_is_refused_at_once_and_changes_nothing() -> None:
@@ -289,6 +325,11 @@ class Talk:
         if self.ours:
             assert self.acked == self.seq
 
+    def found(self) -> dict[object, list[tuple[str, object]]]:
+        """Of each conversation what is alike, in its order: an answer may come in before the next
+        message goes out, or behind it."""
+        return {of: sorted(told, key=lambda one: one[0]) for of, told in self.seen.items()}
+
 
 OPS = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 63)), max_size=60)
 
@@ -304,15 +345,14 @@ def test_the_same_wishes_lead_to_the_same_messages(
         for what, number in ops:
             talk.op(what, number)
         talk.end()
-        seen.append(dict(talk.seen))
+        seen.append(talk.found())
     assert seen[0] == seen[1]
 
 
 @SMALL
 @given(OPS, st.booleans())
 def test_also_where_only_few_may_be_unanswered(ops: list[tuple[int, int]], ours: bool) -> None:
-    """Which conversation goes first may differ, so nothing is withdrawn here, and of each
-    conversation only what is alike is in the same order."""
+    """Which conversation goes first may differ, so nothing is withdrawn here."""
     seen = []
     for turns in (False, True):
         talk = Talk(turns=turns, ours=ours, journal=False, in_flight=2)
@@ -320,5 +360,5 @@ def test_also_where_only_few_may_be_unanswered(ops: list[tuple[int, int]], ours:
             if what != 10:
                 talk.op(what, number)
         talk.end()
-        seen.append({of: sorted(told, key=lambda one: one[0]) for of, told in talk.seen.items()})
+        seen.append(talk.found())
     assert seen[0] == seen[1]
