@@ -79,6 +79,8 @@ class Inbox:
         handled: the highest seq up to which everything was handled.
         pushed: the highest seq that came over this link; an ack never goes beyond it.
         acked: the highest seq that this link was told is handled.
+        awaited: up to this seq somebody may wait for that: the highest of a message. Nobody waits
+            for what is handled by being told, as receipts are.
         unhandled: by delivery, what is not handled, or what the cursor has not passed yet.
         waiting: messages that the application is not done with.
         seen_before: up to this seq an earlier process may have shown everything.
@@ -86,8 +88,8 @@ class Inbox:
 
     __slots__ = (
         "_cursors", "_deliveries", "_early", "_journaling", "_known", "_known_limit",
-        "_offer_ticket", "_offered", "_safe", "acked", "epoch", "handled", "pushed", "received",
-        "seen_before", "unhandled", "waiting",
+        "_offer_ticket", "_offered", "_safe", "acked", "awaited", "epoch", "handled", "pushed",
+        "received", "seen_before", "unhandled", "waiting",
     )  # fmt: skip
 
     def __init__(
@@ -111,6 +113,7 @@ class Inbox:
         self.handled = 0
         self.pushed = 0
         self.acked = 0
+        self.awaited = 0
         self.waiting = 0
         self.seen_before = 0
         if kept is not None:
@@ -158,6 +161,7 @@ class Inbox:
         self._forget_numbers()
         self.received = seq
         self.handled = self.pushed = self.acked = seq or 0
+        self.awaited = 0
         self._cursors = None
         self._safe = None
         self._early.clear()
@@ -341,6 +345,7 @@ class Inbox:
         entry.done = True
         if message is not None:
             self.waiting -= 1
+            self.awaited = max(self.awaited, entry.seq or 0)
             if journaling.on and self._known_limit:
                 known = pair_known(message)
                 if known is not None:
@@ -381,6 +386,7 @@ class Inbox:
         stands before it may be the same message, under its number of before a reset."""
         entry = Unhandled(seq, pair, None)
         entry.done = True
+        self.awaited = max(self.awaited, seq)
         self.unhandled[self.new_delivery()] = entry
         self._advance()
 

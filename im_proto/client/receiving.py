@@ -34,6 +34,8 @@ from .timers import Timer
 ACK_EVERY: Final = 32
 #: … and never later than so many seconds after they were handled.
 ACK_DELAY: Final = 0.2
+#: Receipts and the like, for which nobody waits, with the next words, or so many seconds later.
+QUIET_ACK_DELAY: Final = 1.0
 #: While an answer is awaited the socket is read, whatever waits for the application. Beyond so
 #: many times `max_unhandled`, but not below so many messages, the oldest go even with
 #: `when_full="block"`.
@@ -330,12 +332,16 @@ class Receiving:
         behind = upto - inbox.acked
         if behind <= 0:
             return
-        if at_once or not inbox.unsettled or behind >= ACK_EVERY:
+        due = not inbox.unsettled and (inbox.awaited > inbox.acked or self._fx.envelopes)
+        if at_once or due or behind >= ACK_EVERY:
             inbox.acked = upto
             self._fx.say(_chat_ack({"seq": upto}))
             self._timers.cancel(_ACK_OUT)
-        elif self._timers.get(_ACK_OUT) is None:
-            self._timers.set(_ACK_OUT, self._fx.now + ACK_DELAY)
+            return
+        at = self._fx.now + (ACK_DELAY if inbox.unsettled else QUIET_ACK_DELAY)
+        before = self._timers.get(_ACK_OUT)
+        if before is None or at < before:
+            self._timers.set(_ACK_OUT, at)
 
     # ------------------------------------------------------------ holes
 

@@ -9,6 +9,7 @@ import pytest
 from core.client_kit import Driver
 from core.inbox_kit import acks, resume
 from im_proto.client import events as ev
+from im_proto.client.receiving import ACK_DELAY, ACK_EVERY, QUIET_ACK_DELAY
 
 
 def receipt(d: Driver, seq: int | None, **more: Any) -> Driver:
@@ -31,14 +32,46 @@ def test_a_receipt_is_told_and_acknowledged() -> None:
             msg_ids=(5, 6), user="bravo", status="read", session_id=None, timestamp=None
         ),
     ]
-    assert acks(d) == [1, 2]
+    assert acks(d) == [] and acks(d.pass_time(QUIET_ACK_DELAY)) == [2]
     assert d.core.counters.received == 0
+
+
+def test_a_receipt_is_acknowledged_with_the_next_words_or_a_second_later() -> None:
+    d = Driver().login_ours()
+    receipt(d, 1)
+    d.send("words")
+    assert acks(d) == [1]
+    receipt(d, 2).pass_time(QUIET_ACK_DELAY - 0.1)
+    receipt(d, 3)
+    assert acks(d) == [1]
+    assert acks(d.pass_time(0.1)) == [1, 3]
+    # … but that of a message somebody waits for
+    assert acks(receipt(d, 4).push(5).handle(5)) == [1, 3, 5]
+
+
+def test_as_many_receipts_as_messages_are_acknowledged_at_once() -> None:
+    d = Driver().login_ours()
+    for seq in range(1, 2 * ACK_EVERY + 2):
+        receipt(d, seq)
+    assert acks(d) == [ACK_EVERY, 2 * ACK_EVERY]
+
+
+def test_a_message_that_is_being_handled_makes_a_receipt_wait_no_longer_than_itself() -> None:
+    d = Driver().login_ours()
+    receipt(d, 1).push(2)
+    assert acks(d.pass_time(ACK_DELAY)) == [1]
+
+
+def test_who_takes_leave_acknowledges_receipts_first() -> None:
+    d = Driver().login_ours()
+    receipt(d, 1).disconnect()
+    assert acks(d) == [1]
 
 
 def test_what_was_read_elsewhere_is_told_and_acknowledged() -> None:
     d = Driver().login_ours().frame("READ_SYNC", fromUser=2, msgId=7, seq=1)
     assert d.of(ev.ReadElsewhere) == [ev.ReadElsewhere(from_user=2, msg_id=7)]
-    assert acks(d) == [1]
+    assert acks(d.pass_time(QUIET_ACK_DELAY)) == [1]
 
 
 def test_what_another_device_sent_is_told_and_is_no_message_for_this_user() -> None:
@@ -56,7 +89,7 @@ def test_what_another_device_sent_is_told_and_is_no_message_for_this_user() -> N
         )
     ]
     assert d.received() == []
-    assert acks(d) == [1]
+    assert acks(d.pass_time(QUIET_ACK_DELAY)) == [1]
     assert d.core.receiving.inbox.waiting == 0
 
 
@@ -64,7 +97,7 @@ def test_what_this_device_sent_comes_back_silently_and_is_acknowledged() -> None
     d = Driver(device_id="phone").login_ours().forget()
     copy_of(d, 1, deviceId="phone")
     assert d.events() == []
-    assert acks(d) == [1]
+    assert acks(d.pass_time(QUIET_ACK_DELAY)) == [1]
     d.push(2)
     assert d.received() == ["hi"]
 
@@ -111,7 +144,7 @@ def test_an_unknown_type_counts_if_it_has_a_number() -> None:
     assert [event.kind for event in d.of(ev.UnknownMessage)] == ["NEW", "NEW"]
     assert d.received() == ["hi"]
     assert not d.said("SYNC_REQUEST")
-    assert acks(d) == [1]
+    assert acks(d.pass_time(QUIET_ACK_DELAY)) == [1]
 
 
 def test_repeats_are_not_told_again() -> None:
@@ -172,7 +205,7 @@ def test_after_a_reset_they_may_be_told_again() -> None:
     d.login_ours(resume="reset", epoch="e2", oldest=1, seq=0)
     receipt(d, 1)
     assert len(d.of(ev.ReceiptReceived)) == 2
-    assert acks(d) == [1, 1]
+    assert acks(d.pass_time(QUIET_ACK_DELAY)) == [1]
 
 
 def test_memory_does_not_grow_with_receipts() -> None:

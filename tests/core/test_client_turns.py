@@ -130,10 +130,18 @@ def test_a_log_in_is_told_at_once() -> None:
     assert d.of(ev.StateChanged)[-1].current.status is ev.Status.AUTHENTICATED
 
 
-def test_without_turns_what_is_read_is_answered_at_once() -> None:
-    d = driver(turns=False).login_ours().forget()
-    d.frame("RECEIPT_PUSH", msgIds=[1], user=2, status="delivered", seq=1)
-    assert [ack["seq"] for ack in d.said("CHAT_ACK_REQUEST")] == [1]
+@pytest.mark.parametrize("turns", [False, True])
+def test_a_window_that_an_answer_has_made_room_in_is_filled_at_the_end_of_the_turn(
+    turns: bool,
+) -> None:
+    d = driver(turns=turns, in_flight=1).login_ours()
+    d.send("a")
+    d.send("b")
+    end_turn(d)
+    d.frame("CHAT_SEND_RESPONSE", msgId=d.said("CHAT_SEND_TO_ONE_REQUEST")[0]["msgId"], code=0)
+    assert d.chats() == (["a"] if turns else ["a", "b"])
+    end_turn(d)
+    assert d.chats() == ["a", "b"]
 
 
 def test_a_wish_that_is_refused_is_refused_at_once_and_changes_nothing() -> None:

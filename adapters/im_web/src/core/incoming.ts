@@ -72,6 +72,11 @@ export class Inbox {
   pushed = 0
   /** the highest seq that this link was told is handled */
   acked = 0
+  /**
+   * Up to this seq somebody may wait for that: the highest of a message. Nobody waits for what is
+   * handled by being told, as receipts are.
+   */
+  awaited = 0
   /** messages that the application is not done with */
   waiting = 0
   /** up to this seq an earlier process may have shown everything */
@@ -132,6 +137,7 @@ export class Inbox {
     this.#forgetNumbers()
     this.received = seq
     this.handled = this.pushed = this.acked = seq ?? 0
+    this.awaited = 0
     this.#cursors = []
     this.#safe = null
     this.#early.clear()
@@ -326,6 +332,7 @@ export class Inbox {
     entry.done = true
     if (message !== null) {
       this.waiting--
+      this.awaited = Math.max(this.awaited, entry.seq ?? 0)
       const known = pairKnown(message)
       if (known !== null && this.#knownLimit) this.#journaling.note(known)
     }
@@ -360,6 +367,7 @@ export class Inbox {
   #passOver(seq: number, pair: Pair | null): void {
     const entry = new Unhandled(seq, pair, null)
     entry.done = true
+    this.awaited = Math.max(this.awaited, seq)
     this.#unhandled.set(this.newDelivery(), entry)
     this.#advance()
   }

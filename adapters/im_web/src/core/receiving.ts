@@ -6,7 +6,7 @@
  * next process can say that it comes again. What came behind it is shown behind it.
  */
 
-import { ACK_DELAY, ACK_EVERY, HARD_FACTOR, HARD_LIMIT } from '../generated/tables'
+import { ACK_DELAY, ACK_EVERY, HARD_FACTOR, HARD_LIMIT, QUIET_ACK_DELAY } from '../generated/tables'
 import type { CoreConfig } from './config'
 import { Trouble } from './effects'
 import type { Effects } from './effects'
@@ -284,14 +284,18 @@ export class Receiving {
     const upto = inbox.toAcknowledge()
     const behind = upto - inbox.acked
     if (behind <= 0) return
-    // at once when no other is being handled, else in steps, and never much later
-    if (atOnce || !inbox.unsettled || behind >= ACK_EVERY) {
+    // at once when no other is being handled, else in steps, and never much later; receipts and the
+    // like, for which nobody waits, with the next words that are said
+    const due = !inbox.unsettled && (inbox.awaited > inbox.acked || this.#fx.envelopes.length > 0)
+    if (atOnce || due || behind >= ACK_EVERY) {
       inbox.acked = upto
       this.#fx.say({ type: 'ChatAck', seq: upto })
       this.#timers.cancel('ACK_OUT')
-    } else if (this.#timers.get('ACK_OUT') === null) {
-      this.#timers.set('ACK_OUT', this.#fx.now + ACK_DELAY)
+      return
     }
+    const at = this.#fx.now + (inbox.unsettled ? ACK_DELAY : QUIET_ACK_DELAY)
+    const before = this.#timers.get('ACK_OUT')
+    if (before === null || at < before) this.#timers.set('ACK_OUT', at)
   }
 
   // ------------------------------------------------------------ holes

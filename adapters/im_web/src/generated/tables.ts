@@ -324,6 +324,8 @@ export const ACK_EVERY = 32
 
 export const ACK_DELAY = 0.2
 
+export const QUIET_ACK_DELAY = 1
+
 export const HARD_FACTOR = 10
 
 export const HARD_LIMIT = 10000

@@ -49,6 +49,11 @@ export declare class Inbox {
     pushed: number;
     /** the highest seq that this link was told is handled */
     acked: number;
+    /**
+     * Up to this seq somebody may wait for that: the highest of a message. Nobody waits for what is
+     * handled by being told, as receipts are.
+     */
+    awaited: number;
     /** messages that the application is not done with */
     waiting: number;
     /** up to this seq an earlier process may have shown everything */

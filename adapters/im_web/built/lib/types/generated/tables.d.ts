@@ -96,6 +96,7 @@ export declare const DOUBT_TIMEOUT = 0.8;
 export declare const DOUBT_ROUND_TRIPS = 4;
 export declare const ACK_EVERY = 32;
 export declare const ACK_DELAY = 0.2;
+export declare const QUIET_ACK_DELAY = 1;
 export declare const HARD_FACTOR = 10;
 export declare const HARD_LIMIT = 10000;
 export declare const PRIORITIES: readonly ["high", "normal", "low"];
