@@ -16,8 +16,9 @@ from im_runtime import Call, Callback, Callbacks, Calls, Log, is_async
 from .clock import Clock
 from .worker import Worker
 
-#: After so many calls the loop gets its turn, whatever the callbacks do.
-_TURN: Final = 32
+#: After so many seconds of calls the loop gets its turn, whatever the callbacks do. Not after a
+#: handful: while one client receives as fast as another in the same loop sends, it must not lag.
+_TURN: Final = 0.002
 
 
 class _Active:
@@ -124,7 +125,8 @@ class Dispatcher:
             self._stuck = False
 
     async def _run(self) -> None:
-        count = 0
+        now = self._clock.now
+        turn = now() + _TURN
         try:
             while (item := self.calls.next()) is not None:
                 try:
@@ -134,9 +136,9 @@ class Dispatcher:
                     self.calls.give_up(item)
                     raise
                 self.calls.done(item)
-                count += 1
-                if count % _TURN == 0:
+                if now() >= turn:
                     await asyncio.sleep(0)
+                    turn = now() + _TURN
         finally:
             self._task = None
             if not self.open:

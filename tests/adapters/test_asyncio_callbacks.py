@@ -444,16 +444,21 @@ async def test_connect_in_a_callback_that_disconnect_waits_for_is_refused() -> N
 async def test_many_events_do_not_starve_the_loop() -> None:
     async with Peer(plain) as peer:
         client = IMClient(config(peer.url), callbacks="inline")
-        client.on("message_failed", lambda _: None)
+        loop = asyncio.get_running_loop()
         turns = 0
+
+        def work(_: object) -> None:
+            end = loop.time() + 0.0005
+            while loop.time() < end:
+                pass
 
         def turn() -> None:
             nonlocal turns
             turns += 1
             loop.call_soon(turn) if client._dispatcher.busy else None
 
-        loop = asyncio.get_running_loop()
-        for _ in range(500):
+        client.on("message_failed", work)
+        for _ in range(100):
             client.queue_message(2, "x").cancel()
         loop.call_soon(turn)
         await until(lambda: not client._dispatcher.busy)
