@@ -136,7 +136,7 @@ class Dispatcher:
                     self.calls.give_up(item)
                     raise
                 self.calls.done(item)
-                if now() >= turn:
+                if self.calls.ended >= turn:
                     await asyncio.sleep(0)
                     turn = now() + _TURN
         finally:

@@ -163,6 +163,8 @@ class Calls:
         self._callback: Callback | None = None
         self._since = 0.0
         self._reported = False
+        #: when the last callback was over
+        self.ended = 0.0
 
     def __len__(self) -> int:
         return len(self._queue) + (self._dropped > 0)
@@ -251,8 +253,9 @@ class Calls:
         """The one that was begun is over, however."""
         call, self._call = self._call, None
         assert call is not None
+        self.ended = self._now()
         if self._slow is not None:
-            seconds = self._now() - self._since
+            seconds = self.ended - self._since
             if self._reported or seconds >= self._slow:
                 self._report(call, seconds, ended=True)
         self._callback = None
