@@ -12,11 +12,17 @@ class Held:
 
     def __init__(self) -> None:
         self._held: dict[asyncio.Transport, asyncio.TimerHandle] = {}
+        self._over = False
 
     def turn_away(self, transport: asyncio.Transport) -> None:
-        """Drop it unread, in a moment or, if there are too many, at once."""
+        """Drop it unread, in a moment or, if there are too many, at once. For `connection_made`."""
+        # In early releases of Python 3.11 a transport begins to read right after that, whether it
+        # was paused, or aborted, in it or not.
+        asyncio.get_running_loop().call_soon(self._hold, transport)
+
+    def _hold(self, transport: asyncio.Transport) -> None:
         seconds = hold(len(self._held))
-        if not seconds:
+        if self._over or not seconds or transport.is_closing():
             transport.abort()
             return
         transport.pause_reading()
@@ -25,6 +31,7 @@ class Held:
 
     def drop_all(self) -> None:
         """The server goes down."""
+        self._over = True
         for transport, timer in list(self._held.items()):
             timer.cancel()
             self._drop(transport)

@@ -33,12 +33,19 @@ _MISMATCH: Final = frozenset(
 )
 
 
+#: What CPython takes by itself (Modules/_ssl.c); the Python of a distribution may take more, as
+#: Debian's does: ciphers without forward secrecy, and CBC with SHA-1.
+_CIPHERS: Final = (
+    "@SECLEVEL=2:ECDH+AESGCM:ECDH+CHACHA20:ECDH+AES:DHE+AES:!aNULL:!eNULL:!aDSS:!SHA1:!AESCCM"
+)
+
+
 def server_context(
     certificate: str | os.PathLike[str],
     key: str | os.PathLike[str] | None = None,
     key_password: str | None = None,
 ) -> ssl.SSLContext:
-    """What a server needs for TLS: 1.2 at least, the ciphers that Python's `ssl` takes for good.
+    """What a server needs for TLS: 1.2 at least, the ciphers that CPython takes for good.
 
     Args:
         certificate: a PEM file with the server's certificate, and then those between it and the
@@ -68,6 +75,7 @@ def server_context(
 
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(_CIPHERS)
     context.options |= ssl.OP_NO_RENEGOTIATION  # which costs a server more than its client
     context.set_alpn_protocols(["http/1.1"])
     try:
