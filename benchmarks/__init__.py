@@ -11,4 +11,5 @@ MODULES: tuple[str, ...] = (
     "catchup",
     "growth",
     "simulation",
+    "commits",
 )
