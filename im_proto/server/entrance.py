@@ -48,7 +48,7 @@ class Entrance(Mail):
             self._tell(asked.connection, refusal)
             return
         request = self.desk.request()
-        self._logins[request] = LoginUnderWay(asked)
+        self._logins[request] = LoginUnderWay(asked, self._peers.meetings)
         resume_seq = asked.resume.seq if asked.resume is not None else None
         self.desk.do(
             StoreLogin(
@@ -100,7 +100,9 @@ class Entrance(Mail):
             return
         session = self._begin(asked, login)
         self._rates.logged_in(session)
-        self._peers.came(session, stored.peers)
+        # Who has met somebody meanwhile may be missing in what the store has said.
+        known = stored.peers if pending.meetings == self._peers.meetings else None
+        self._peers.came(session, known)
         self._presence.came(session)
         self._pump(session)
 

@@ -31,9 +31,11 @@ class DrainAsked:
 
 @dataclass(slots=True)
 class LoginUnderWay:
-    """A login that is with the store, and a connection that still wants it."""
+    """A login that is with the store, and a connection that still wants it. `meetings`: of
+    `Peers`, when the store was asked."""
 
     request: talk.LoginAsked
+    meetings: int
     wanted: bool = True
 
 

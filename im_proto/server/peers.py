@@ -42,6 +42,9 @@ class Peers:
 
     Args:
         desk: of the hub.
+
+    Attributes:
+        meetings: how often somebody became acquainted who has no circle (yet).
     """
 
     def __init__(self, desk: Desk) -> None:
@@ -50,6 +53,7 @@ class Peers:
         #: by user: in whose circle it is
         self._watched_by: dict[UserId, dict[UserId, None]] = {}
         self._asked: dict[int, UserId] = {}
+        self.meetings = 0
 
     def wanted(self, user: UserId, granted: frozenset[str]) -> bool:
         """Does it have to be known for a log-in with these capabilities, and isn't?"""
@@ -153,7 +157,9 @@ class Peers:
         for one, other in pairs:
             for user, peer in ((one, other), (other, one)):
                 circle = self._circles.get(user)
-                if circle is not None and user != peer and self._add(user, circle, peer):
+                if circle is None:
+                    self.meetings += 1
+                elif user != peer and self._add(user, circle, peer):
                     news.append((user, peer))
         return news
 

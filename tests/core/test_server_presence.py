@@ -255,3 +255,17 @@ def test_a_stale_answer_makes_nobody_acquainted() -> None:
     one, other = everything(kit, 1), everything(kit, 2)
     kit.do(CallDone(request=10**9, code=0, data=None, acquainted=((1, 2),)))
     assert told(one) == told(other) == []
+
+
+def test_who_meets_somebody_while_its_log_in_is_being_stored_knows_of_it() -> None:
+    kit = Kit()
+    two = everything(kit, 2)
+    kit.holding = True
+    one = everything(kit, 1)  # the store has nobody to tell of
+    login = kit.held.popleft()
+    assert isinstance(login, act.StoreLogin) and login.meets
+    stored = kit.store.login(login)
+    kit.release()
+    two.chat(1, 1, "hello")  # and this is told before
+    kit.do(stored)
+    assert told(one) == [(2, True, None)]

@@ -41,6 +41,7 @@ def _start(page: Page, user: int, book: int) -> None:
     page.get_by_test_id("new-session-user").fill(str(user))
     page.get_by_test_id("new-session-book").fill(str(book))
     page.get_by_test_id("new-session-start").click()
+    expect(conversation(page, user)).to_have_attribute("aria-current", "true")
     expect(composer(page)).to_be_visible()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 
 
 def write_to(page: Page, user: int | str) -> None:
@@ -17,6 +17,7 @@ def write_to(page: Page, user: int | str) -> None:
     page.get_by_test_id("new-session").click()
     page.get_by_test_id("new-session-user").fill(str(user))
     page.get_by_test_id("new-session-start").click()
+    expect(item).to_have_attribute("aria-current", "true")  # else the composer is another's
 
 
 def conversation(page: Page, user: int | str) -> Locator:

@@ -279,6 +279,8 @@ class ServerNode(Node[inp.Input]):
             answer = self.store.carry_out(action)
             if isinstance(action, act.StoreLogin) and isinstance(answer, inp.LoginStored):
                 self._logged_in(action, answer)
+                if action.request % 2:  # a store may leave it to be asked for
+                    answer = replace(answer, peers=None)
             elif isinstance(answer, inp.Retained):
                 for user, oldest in answer.oldest:
                     self.world.ledger.trimmed(user, oldest)
