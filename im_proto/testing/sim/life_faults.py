@@ -213,8 +213,7 @@ def new_epoch(chaos: Chaos) -> bool:
 
 @fault
 def login_elsewhere(chaos: Chaos) -> bool:
-    """A device logs in at another gateway on the same store: this one's login is fenced, and its
-    link, which nobody needs any more, goes some time later."""
+    """A device logs in at another gateway on the same store: this one's login is fenced."""
     client, network = chaos.client(), chaos.world.network
     if client.engine is None or not client.config.extensions:
         return False
@@ -224,7 +223,7 @@ def login_elsewhere(chaos: Chaos) -> bool:
     server.store.login(StoreLogin(request=0, user=user, device=device, resume_seq=None, at=at))
     end = client.end
     if end is not None:
-        # who only acknowledges is never told that it is fenced
+        # Nobody needs its link any more; and who only acknowledges is never told that it is fenced.
         chaos.undo(chaos.rng.uniform(0.5, 20), lambda: network.cut(end) if end.connected else None)
     return True
 
