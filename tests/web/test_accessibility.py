@@ -192,6 +192,7 @@ def test_a_screen_reader_is_told_of_what_comes_and_who_says_it(
     write_to(other, 31)
     say(other, "good evening")
     expect(messages(page).last).to_contain_text("good evening")
+    expect(messages(page).first).to_contain_text("Read")  # the receipt comes on its own way
     said = re.sub(r"\d\d:\d\d", "TIME", log.aria_snapshot())
     assert said.splitlines()[1:] == [
         "  - paragraph: This is where the conversation begins.",
