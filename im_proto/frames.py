@@ -136,7 +136,8 @@ class Frames:
     """Frames with our limits, and with masking keys from the injected `rng`."""
 
     __slots__ = (
-        "_binary", "_byte_limit", "_deflate", "_finished", "_limits", "_protocol", "_rng",
+        "_binary", "_byte_limit", "_cut", "_deflate", "_finished", "_limits", "_protocol", "_rng",
+        "_whole",
     )  # fmt: skip
 
     def __init__(
@@ -153,6 +154,9 @@ class Frames:
         self._binary = binary
         self._byte_limit = limits.message_bytes
         self._finished = 0  # without wsproto
+        # a text frame whose end is still to come, and how long it will be
+        self._cut: bytearray | None = None
+        self._whole = 0
         # there once something came that is no whole text frame
         self._protocol: _Protocol | None = None
 
@@ -168,7 +172,7 @@ class Frames:
     def partial(self) -> bool:
         """A frame or a message has begun and is not complete."""
         protocol = self._protocol
-        return protocol is not None and protocol.decoder.partial
+        return self._cut is not None or (protocol is not None and protocol.decoder.partial)
 
     @property
     def finished(self) -> int:
@@ -176,11 +180,23 @@ class Frames:
         protocol = self._protocol
         return self._finished if protocol is None else self._finished + protocol.decoder.finished
 
+    def joined(self, data: bytes) -> bytes:
+        """`data` behind what came before of a text frame; nothing while that is not whole."""
+        cut = self._cut
+        if cut is None:
+            return data
+        cut += data
+        if len(cut) < self._whole:
+            return b""
+        self._cut = None
+        return bytes(cut)
+
     def texts(self, data: bytes, at: int) -> tuple[list[str], int]:
         """The messages that stand in `data` from `at` on as whole text frames, and where they end.
+        One that is cut off behind its header is kept for `joined`.
 
-        The fast path beside `read`, which gets whatever is anything else, or may be wrong, or is
-        cut off: what is taken here `read` would take alike.
+        The fast path beside `read`, which gets whatever is anything else, or may be wrong: what is
+        taken here `read` would take alike.
         """
         texts: list[str] = []
         protocol = self._protocol
@@ -204,8 +220,12 @@ class Frames:
             if masked:
                 key = data[start : start + 4]
                 start += 4
+            if start > end or length > limit:
+                break
             stop = start + length
-            if stop > end or length > limit:
+            if stop > end:
+                self._cut, self._whole = bytearray(data[at:]), stop - at
+                at = end
                 break
             payload = data[start:stop]
             try:

@@ -165,7 +165,19 @@ def test_after_a_frame_in_two_pieces_the_fast_path_goes_on() -> None:
     whole = frame(TEXT, b"one")
     assert server.receive(whole + whole[:-1], 0.0) == [TextFrame(text="one")]
     assert server.receive(whole[-1:] + whole * 2, 0.0) == [TextFrame(text="one")] * 3
-    assert server._frames is not None and server._frames._finished == 3
+    assert server._frames is not None and server._frames._finished == 4
+
+
+@pytest.mark.parametrize("server", [True, False])
+@pytest.mark.parametrize("size", [0, 5, 125, 126, 300, 301, 32_767, 40_000, 65_536])
+def test_wherever_it_is_cut_it_is_judged_as_early_as_by_wsproto(size: int, server: bool) -> None:
+    whole = frame(TEXT, b"x" * size, mask=b"mask" if server else None)[:320]
+    for cut in range(1, 12):
+        quick = open_server(SMALL) if server else open_client(SMALL)
+        slow = plodding(SMALL, server=server)
+        for piece in (whole[:cut], *(whole[at : at + 1] for at in range(cut, len(whole)))):
+            assert quick.receive(piece, 0.0) == slow.receive(piece, 0.0)
+            assert (quick.partial, quick.pending) == (slow.partial, slow.pending)
 
 
 def test_a_limit_that_grows_holds_for_both_paths() -> None:
