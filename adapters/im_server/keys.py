@@ -10,10 +10,11 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import jwt
 from jwt import algorithms
+from jwt.algorithms import HMACAlgorithm
 
 from im_proto.errors import printable
 
@@ -72,6 +73,27 @@ class TokenKey:
             )
         if getattr(key, "key_size", _RSA_BITS) < _RSA_BITS and self.algorithm[0] in "RP":
             raise ValueError(f"an RSA key has at least {_RSA_BITS} bits (RFC 7518, section 3.3)")
+
+
+class _WithTokenKey(HMACAlgorithm):
+    """Takes the secret of a `TokenKey` as it is. PyJWT would ask each time whether it is one, which
+    takes longer than to look at the signature."""
+
+    def prepare_key(self, key: str | bytes) -> bytes:
+        return cast("bytes", key)
+
+
+def signatures() -> jwt.PyJWS:
+    """What looks at signatures, with the `key` of a `TokenKey`."""
+    jws = jwt.PyJWS()
+    for name, digest in (
+        ("HS256", HMACAlgorithm.SHA256),
+        ("HS384", HMACAlgorithm.SHA384),
+        ("HS512", HMACAlgorithm.SHA512),
+    ):
+        jws.unregister_algorithm(name)
+        jws.register_algorithm(name, _WithTokenKey(digest))
+    return jws
 
 
 def need_cryptography(algorithm: str) -> None:

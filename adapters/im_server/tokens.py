@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import binascii
-import hmac
 import json
 import math
 import time
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +16,7 @@ from jwt.utils import base64url_decode
 from im_proto.wire import UserId, codes, user_id
 from im_proto.wire.types import MAX_TOKEN
 
-from .keys import KeyFile, Keys, TokenKey
+from .keys import KeyFile, Keys, TokenKey, signatures
 
 ALGORITHM: Final = "HS256"
 #: Seconds by which the clocks of who signs and who checks may differ: far above what NTP leaves and
@@ -135,9 +132,7 @@ class JWTAuthenticator:
         self._leeway = leeway
         self._audience = audience
         self._issuer = issuer
-        self._jws = jwt.PyJWS()
-        #: heads that stood before a good signature, and the key that each names
-        self._heads: dict[str, str | None] = {}
+        self._jws = signatures()
 
     @classmethod
     def from_jwks(
@@ -189,48 +184,15 @@ class JWTAuthenticator:
         # before anything looks into it, and as bytes, which nothing behind here can choke on
         if len(token) > MAX_TOKEN or not token.isascii():
             raise _bad()
-        head = token.partition(".")[0]
-        seen = head in self._heads
-        kid = self._heads[head] if seen else _kid(head)
-        key = self._keys.find(kid)
+        key = self._keys.find(_kid(token.partition(".")[0]))
         if key is None:
             raise TokenRefusedError("the token is signed with a key that is not known here")
-        if seen and key.algorithm == ALGORITHM:
-            quick = _quickly(token, key.key)
-            if quick is not None:
-                return quick
         try:
             found = self._jws.decode_complete(token, key.key, algorithms=[key.algorithm])
         except jwt.PyJWTError:
             raise _bad() from None
-        if len(self._heads) < _HEADS and key.algorithm == ALGORITHM:
-            self._heads[head] = kid
         payload: bytes = found["payload"]
         return payload
-
-
-#: So many heads are remembered: a site's tokens have one, or one for each key.
-_HEADS: Final = 64
-
-
-def _quickly(token: str, secret: bytes) -> bytes | None:
-    """What a token of HS256 says whose head PyJWT has found good before; None if it is not as we
-    would write it ourselves: PyJWT says then what is wrong, if anything. It needs 20 us for it."""
-    signed, _, signature = token.rpartition(".")
-    right = _base64(hmac.digest(secret, signed.encode(), "sha256"))
-    if not hmac.compare_digest(right, signature.encode()):
-        return None
-    payload = signed.partition(".")[2].encode()
-    try:
-        said = urlsafe_b64decode(payload + b"=" * (-len(payload) % 4))
-    except binascii.Error:
-        return None
-    return said if _base64(said) == payload else None
-
-
-def _base64(data: bytes) -> bytes:
-    """In base64url without padding, which is the one form of these bytes (RFC 7515)."""
-    return urlsafe_b64encode(data).rstrip(b"=")
 
 
 class _Claims:

@@ -52,22 +52,10 @@ def signed(claims: Any, key: Any = SECRET, alg: str = "HS256", **header: Any) ->
     return f"{body}.{b64(algorithm.sign(body.encode(), algorithm.prepare_key(key)))}"
 
 
-def used() -> JWTAuthenticator:
-    """One that has seen a good token, whose head it knows."""
-    checks = JWTAuthenticator(SECRET)
-    checks.authenticate(signed({}))
-    return checks
-
-
 def reason(token: str, checks: JWTAuthenticator | None = None) -> str:
-    """Why it is refused, by one that is new and by one that is not, if none is given. Nothing of
-    the token is in the error, nor in what it came from."""
-    if checks is None:
-        said = reason(token, JWTAuthenticator(SECRET))
-        assert reason(token, used()) == said
-        return said
+    """Why it is refused. Nothing of the token is in the error, nor in what it came from."""
     with pytest.raises(TokenRefusedError) as caught:
-        checks.authenticate(token)
+        (checks or JWTAuthenticator(SECRET)).authenticate(token)
     error = caught.value
     assert error.code == codes.TOKEN_INVALID
     for part in (part for part in token.split(".") if len(part) > 3):
@@ -202,50 +190,26 @@ def test_no_character_of_a_token_can_be_changed(data: st.DataObject) -> None:
     place = data.draw(st.integers(0, len(token) - 1))
     letter = data.draw(st.sampled_from("ABCxyz019-_.=+/ "))
     if token[place] != letter:
-        for checks in (JWTAuthenticator(SECRET), used()):
-            with pytest.raises(TokenRefusedError):
-                checks.authenticate(token[:place] + letter + token[place + 1 :])
-
-
-def judged(token: str, checks: JWTAuthenticator) -> object:
-    """Whose it is, or why it is refused."""
-    try:
-        return checks.authenticate(token)
-    except TokenRefusedError as error:
-        return error.code, error.reason
-
-
-PIECES = st.text("ABCxyz019-_.=+/ ", max_size=3)
+        with pytest.raises(TokenRefusedError):
+            JWTAuthenticator(SECRET).authenticate(token[:place] + letter + token[place + 1 :])
 
 
 @settings(derandomize=True, database=None, deadline=None, max_examples=500)
 @given(st.data())
-def test_whose_head_is_known_is_judged_as_any_other(data: st.DataObject) -> None:
-    """Also what has a good signature and another form, which PyJWT takes or not."""
-    body, _, signature = signed({"iat": 1.5}).rpartition(".")
-    body = body[: data.draw(st.integers(0, len(body)))] + data.draw(PIECES) + data.draw(PIECES)
+def test_no_form_is_taken_that_pyjwt_alone_would_refuse(data: st.DataObject) -> None:
+    """Also what has a good signature and another form."""
+    pieces = st.text("ABCxyz019-_.=+/ ", max_size=3)
+    body, _, signature = signed({}).rpartition(".")
+    body = body[: data.draw(st.integers(0, len(body)))] + data.draw(pieces) + data.draw(pieces)
     if data.draw(st.booleans()):
         algorithm = jwt.get_algorithm_by_name("HS256")
         signature = b64(algorithm.sign(body.encode(), algorithm.prepare_key(SECRET)))
     token = f"{body}.{signature}{data.draw(st.sampled_from(['', '=', '==', 'A']))}"
-    assert judged(token, used()) == judged(token, JWTAuthenticator(SECRET))
-
-
-def test_a_signed_payload_of_another_form_is_judged_as_any_other() -> None:
-    head, _, _ = signed({}).partition(".")
-    algorithm = jwt.get_algorithm_by_name("HS256")
-    for payload in (b64(b'{"sub": "1"}') + "==", b64(b'{"sub":"12"}')[:-1] + "A"):
-        body = f"{head}.{payload}"
-        signature = b64(algorithm.sign(body.encode(), algorithm.prepare_key(SECRET)))
-        token = f"{body}.{signature}"
-        assert judged(token, used()) == judged(token, JWTAuthenticator(SECRET))
-
-
-def test_no_more_heads_are_remembered_than_there_may_be_keys() -> None:
-    checks = JWTAuthenticator(SECRET)
-    for number in range(200):
-        assert checks.authenticate(signed({}, n=number)).user == 1
-    assert len(checks._heads) == 64
+    try:
+        user = JWTAuthenticator(SECRET).authenticate(token).user
+    except TokenRefusedError:
+        return
+    assert jwt.decode(token, SECRET, algorithms=["HS256"])["sub"] == str(user)
 
 
 @pytest.mark.parametrize(
