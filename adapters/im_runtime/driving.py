@@ -10,7 +10,7 @@ import ssl
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from im_proto.client.actions import (
     AbortTransport,
@@ -46,6 +46,7 @@ from .functions import token_failed, token_ready
 from .http import HttpCalls
 from .journal import Journal
 from .journal_writer import JournalWriter
+from .links import Link
 from .log import LOUD, Log
 from .net import default_tls
 
@@ -62,31 +63,6 @@ _Work = (
     | CancelHttp
     | WriteJournal
 )
-
-
-class Link(Protocol):
-    """One transport, from the wish for it until its socket is gone.
-
-    It feeds the driver with what happens to it, and calls `forget` last.
-    """
-
-    #: the engine's number of it
-    name: int
-
-    def write(self, data: bytes) -> None:
-        """Write it after all that is there; dropped when the link is closing."""
-
-    def pause(self) -> None:
-        """Read no more for now."""
-
-    def resume(self) -> None:
-        """Read again."""
-
-    def close(self) -> None:
-        """Write what waits, then close."""
-
-    def drop(self, *, tell: bool = False) -> None:
-        """End it at once; the driver hears of it only with `tell`, but for `forget`."""
 
 
 _L = TypeVar("_L", bound=Link)
