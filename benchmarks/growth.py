@@ -21,7 +21,7 @@ from im_proto.server import actions as server_act
 from im_proto.server import inputs as server_inp
 from im_proto.server.records import Login
 
-from .harness import Curve, Options, Series
+from .harness import Curve, Options, Series, flat
 from .rig import ALICE, BOB, CONTENT, Rig
 from .visits import ours
 
@@ -269,13 +269,6 @@ def _alone(costs: Callable[[int], dict[str, float]], size: int) -> dict[str, flo
         gc.enable()
 
 
-def _flat(series: Series) -> bool:
-    """Whether no line's greatest is far above its least."""
-    return all(
-        max(y for _, y in line) <= _FLAT * min(y for _, y in line) for line in series.values()
-    )
-
-
 def curves(options: Options) -> Sequence[Curve]:
     """Three curves."""
     most = 1_000 if options.quick else 1_000_000
@@ -294,7 +287,7 @@ def curves(options: Options) -> Sequence[Curve]:
             y_label="µs an input",
             series=lambda: _grown(sizes(_MESSAGES), times, lambda n: _client(n, [BOB])),
             goal=goal,
-            reached=_flat,
+            reached=partial(flat, most=_FLAT),
             notes=notes,
         ),
         Curve(
@@ -306,7 +299,7 @@ def curves(options: Options) -> Sequence[Curve]:
                 sizes(_MANY), times, lambda n: _client(n, range(_FIRST, _FIRST + n))
             ),
             goal=goal,
-            reached=_flat,
+            reached=partial(flat, most=_FLAT),
             notes=notes,
         ),
         Curve(
@@ -316,7 +309,7 @@ def curves(options: Options) -> Sequence[Curve]:
             y_label="µs an input",
             series=lambda: _grown(sizes(_MANY), times, _hub),
             goal=goal,
-            reached=_flat,
+            reached=partial(flat, most=_FLAT),
             notes=[*notes, f"Alice writes to {_TOLD} of them, one message in a commit"],
         ),
     ]

@@ -185,6 +185,13 @@ class Curve:
     notes: Sequence[str] = ()
 
 
+def flat(series: Series, most: float) -> bool:
+    """Whether no line's greatest is above `most` times its least."""
+    return all(
+        max(y for _, y in line) <= most * min(y for _, y in line) for line in series.values()
+    )
+
+
 # ---------------------------------------------------------------- what was found
 
 

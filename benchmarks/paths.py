@@ -119,7 +119,7 @@ def client_handles(rig: Rig) -> Iterator[Work]:
         taken = [client_inp.MessageTaken(delivery=one.delivery) for one in told]
         handled = [client_inp.MessageHandled(delivery=one.delivery) for one in told]
         done: list[client_act.Action] = []
-        now = rig.tick()
+        now = rig.tick(ACK_DELAY)
 
         def run() -> None:
             for one, other in zip(taken, handled, strict=True):  # noqa: B023

@@ -15,6 +15,7 @@ from im_proto.client import ClientEngine
 from im_proto.client import actions as client_act
 from im_proto.client import events as ev
 from im_proto.client import inputs as client_inp
+from im_proto.client.receiving import ACK_PACE
 from im_proto.config import ClientConfig, ServerConfig
 from im_proto.server import Gateway
 from im_proto.server import actions as server_act
@@ -175,7 +176,8 @@ class Rig:
         return [a.data for a in actions if isinstance(a, client_act.SendBytes)]
 
     def handle(self) -> None:
-        """Bob handles what he was told, and says so."""
+        """Bob handles what he was told, and says so at once."""
+        self.tick(ACK_PACE)
         client, received = self.clients[BOB], self.received[BOB]
         for told in received:
             delivery = told.delivery

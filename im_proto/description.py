@@ -21,12 +21,12 @@ from .client import (
     admission,
     backoff,
     calling,
-    core,
     effects,
     ending,
     ends,
     events,
     expiry,
+    hearing,
     inputs,
     journal,
     journaling,
@@ -87,7 +87,7 @@ MEANINGS: Final[Mapping[IMErrorCode, str]] = {
 #: Where the constants stand that a client's engine goes by.
 _MODULES: Final = (
     wire_types, codes, extensions, wire_session, ends_of_links, timers,
-    core, login, ending, ends, refresh, sessions, session_calls, session_http, session_cache,
+    hearing, login, ending, ends, refresh, sessions, session_calls, session_http, session_cache,
     calling, life, lifecycle, liveness, receiving, admission, journaling, expiry, backoff, turns,
     welcome, status,
 )  # fmt: skip

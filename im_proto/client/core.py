@@ -14,44 +14,21 @@ from typing import Any, Final
 
 from ..config import ClientConfig
 from ..errors import IMError, IMErrorCode, LocalProtocolError, printable
-from ..wire import (
-    AuthExpiring,
-    AuthResponse,
-    BadFrame,
-    ChatAnswer,
-    ChatError,
-    ChatRedirectToUser,
-    ChatSendResponse,
-    HeartbeatResponse,
-    Incoming,
-    Kick,
-    Malformed,
-    MessageStatusResponse,
-    ReadSync,
-    ReceiptPush,
-    SessionResponse,
-    SyncResponse,
-    Unknown,
-    UserId,
-)
-from ..wire.codes import SESSION_CLOSED
+from ..wire import UserId
 from . import actions as act
 from . import events as ev
 from . import inputs as inp
 from .effects import Counters
 from .explain import explain
+from .hearing import Hearing
 from .journal import JournalState, OutgoingRecord
 from .journaling import RETRY_AFTER
-from .receiving import Push
 from .timers import Timer
-from .welcome import Welcome
 
-#: What a server that grants `batch` may send us in one array.
-MAX_BATCH: Final = 1024
 _AUTHENTICATED: Final = ev.Status.AUTHENTICATED
 
 
-class ClientCore(Welcome):
+class ClientCore(Hearing):
     """A client without a transport: whole text frames and time in, actions out.
 
     For embedders whose transport already gives messages (a browser, an ASGI server) and for
@@ -239,81 +216,6 @@ class ClientCore(Welcome):
 
     # ------------------------------------------------------------ what comes in
 
-    def _on_text(self, received: inp.TextReceived) -> None:
-        if self.connection != "open":
-            return
-        self.liveness.life()
-        if self._half:
-            self._half = False
-            self.timers.cancel(Timer.PARTIAL)
-        try:
-            messages = self.fx.dialect.decode(
-                received.text, batch=MAX_BATCH if "batch" in self.capabilities else 0
-            )
-        except BadFrame as bad:
-            self._violated(bad.reason, bad.close_code)
-            return
-        for message in messages:
-            if self.connection != "open":
-                return
-            _SAID.get(type(message), ClientCore._said_of_life)(self, message)
-
-    def _said_push(self, push: Push) -> None:
-        trouble = self.receiving.pushed(push)
-        if trouble is not None:
-            self._in_trouble(trouble)
-
-    def _said_answer(self, answer: ChatSendResponse | ChatAnswer) -> None:
-        counters = self.fx.counters
-        accepted = counters.accepted
-        trouble = self.sending.answered(answer)
-        if counters.accepted > accepted:  # and not of something that we never sent
-            self.login.message_accepted()
-            return
-        if type(answer) is ChatSendResponse and answer.code == SESSION_CLOSED:
-            self._in_trouble(trouble)
-            self.sessions.cache.send_refused(answer.session_id)
-        elif trouble is not None:
-            self._in_trouble(trouble)
-
-    def _said_heartbeat(self, _: HeartbeatResponse) -> None:
-        self.fx.notify(ev.HeartbeatReceived(rtt=self.liveness.answered(self.fx.now)))
-
-    def _said_error(self, error: ChatError) -> None:
-        self._in_trouble(self.sending.refused(error))
-
-    def _said_status(self, response: MessageStatusResponse) -> None:
-        self.sending.told_status(response)
-
-    def _said_sync(self, response: SyncResponse) -> None:
-        self.receiving.synced(response)
-
-    def _said_session(self, response: SessionResponse) -> None:
-        self._in_trouble(self.sessions.responded(response))
-
-    def _said_expiring(self, expiring: AuthExpiring) -> None:
-        self.refresh.expiring(expiring.expires_in)
-
-    def _said_kick(self, kick: Kick) -> None:
-        self._kick, self._kicked_at = kick, self.fx.now
-        self.login.excused()  # no strict server has this word
-
-    def _said_nonsense(self, bad: Malformed) -> None:
-        self._violated(f"{bad.kind or 'an envelope'}: {bad.reason}")
-
-    def _said_of_life(self, message: Incoming) -> None:
-        self.life.heard(message)
-
-    def _on_control(self, _: inp.ControlReceived) -> None:
-        self.liveness.life()
-
-    def _on_partial(self, changed: inp.PartialChanged) -> None:
-        self._half = changed.partial and self.connection == "open"
-        if not self._half:
-            self.timers.cancel(Timer.PARTIAL)
-        elif self.timers.get(Timer.PARTIAL) is None and not self.paused:
-            self.timers.set(Timer.PARTIAL, self.fx.now + self.config.timeouts.partial)
-
     def _on_write_blocked(self, _: inp.WriteBlocked) -> None:
         self.sending.blocked = True
 
@@ -396,24 +298,6 @@ class ClientCore(Welcome):
         return ev.Status.CONNECTING
 
 
-#: What comes in, by its class; all else is of `life`.
-_SAID: Final[dict[type, Any]] = {
-    ChatRedirectToUser: ClientCore._said_push,
-    ReceiptPush: ClientCore._said_push,
-    ReadSync: ClientCore._said_push,
-    Unknown: ClientCore._said_push,
-    ChatSendResponse: ClientCore._said_answer,
-    ChatAnswer: ClientCore._said_answer,
-    HeartbeatResponse: ClientCore._said_heartbeat,
-    AuthResponse: ClientCore._on_auth_response,
-    ChatError: ClientCore._said_error,
-    MessageStatusResponse: ClientCore._said_status,
-    SyncResponse: ClientCore._said_sync,
-    SessionResponse: ClientCore._said_session,
-    AuthExpiring: ClientCore._said_expiring,
-    Kick: ClientCore._said_kick,
-    Malformed: ClientCore._said_nonsense,
-}
 #: What an application wishes many times in a turn, and what needs nothing done at once.
 _WISHES: Final = frozenset({inp.Send, inp.MessageTaken, inp.MessageHandled, inp.MarkRead})
 #: What is read, mostly with more of it behind, and with the application's answer in the same turn.

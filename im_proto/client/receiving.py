@@ -7,6 +7,7 @@ next process can say that it comes again. What came behind it is shown behind it
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import Final
 
@@ -30,8 +31,12 @@ from .journaling import Journaling
 from .made import message_received
 from .timers import Timer
 
-#: Handled messages are acknowledged at once when no other is being handled, else in such steps.
-ACK_EVERY: Final = 32
+#: A handled message is acknowledged at once when no other is being handled and the last
+#: acknowledgement is so many seconds old: each costs the server a transaction and the sender a
+#: receipt. A server lets nobody say more than 100 messages a second unless it is told to.
+ACK_PACE: Final = 0.01
+#: Where many come, in such steps, and never in more than a quarter of what the server lets wait …
+ACK_EVERY: Final = 128
 #: … and never later than so many seconds after they were handled.
 ACK_DELAY: Final = 0.2
 #: Receipts and the like, for which nobody waits, with the next words, or so many seconds later.
@@ -74,8 +79,9 @@ class Receiving:
     """
 
     __slots__ = (
-        "_behind", "_config", "_device_id", "_fx", "_held", "_hole", "_journaling", "_limit",
-        "_most", "_most_open", "_new", "_numbered", "_syncing", "_timers", "inbox",
+        "_ack_every", "_acked_at", "_behind", "_config", "_device_id", "_fx", "_held", "_hole",
+        "_journaling", "_limit", "_most", "_most_open", "_new", "_numbered", "_syncing", "_timers",
+        "inbox",
     )  # fmt: skip
 
     def __init__(
@@ -93,6 +99,8 @@ class Receiving:
         self._timers = timers
         self._journaling = journaling
         self._numbered = False
+        self._ack_every = ACK_EVERY
+        self._acked_at = -math.inf
         self._syncing = False
         #: where the last hole was, and how often it was met there without progress
         self._hole = (-1, 0)
@@ -114,6 +122,10 @@ class Receiving:
         self._syncing = False
         if not self._numbered or data.epoch is None:
             return False
+        self._acked_at = -math.inf
+        self._ack_every = ACK_EVERY
+        if data.limits is not None:
+            self._ack_every = min(ACK_EVERY, max(1, data.limits.unacked // 4))
         if data.resume == "reset":
             self._reset(data.epoch, data.oldest or 1)
             return False
@@ -332,13 +344,21 @@ class Receiving:
         behind = upto - inbox.acked
         if behind <= 0:
             return
-        due = not inbox.unsettled and (inbox.awaited > inbox.acked or self._fx.envelopes)
-        if at_once or due or behind >= ACK_EVERY:
+        now = self._fx.now
+        if inbox.unsettled:
+            at = now + ACK_DELAY
+        elif self._fx.envelopes:
+            at = now
+        elif inbox.awaited > inbox.acked:
+            at = self._acked_at + ACK_PACE
+        else:
+            at = now + QUIET_ACK_DELAY
+        if at_once or at <= now or behind >= self._ack_every:
             inbox.acked = upto
+            self._acked_at = now
             self._fx.say(_chat_ack({"seq": upto}))
             self._timers.cancel(_ACK_OUT)
             return
-        at = self._fx.now + (ACK_DELAY if inbox.unsettled else QUIET_ACK_DELAY)
         before = self._timers.get(_ACK_OUT)
         if before is None or at < before:
             self._timers.set(_ACK_OUT, at)

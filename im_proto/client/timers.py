@@ -36,7 +36,7 @@ class Timer(StrEnum):
     RETRY = "the next try of a message"
     """A plain server answered a message with a server error."""
     ACK_OUT = "handled messages to be acknowledged"
-    """The application has handled messages while others are still being handled."""
+    """The application has handled messages that the server is not told of yet."""
     SYNC = "the repair of a hole"
     """SYNC_REQUEST is out."""
     RECONNECT = "the next attempt"

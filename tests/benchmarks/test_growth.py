@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.growth import Town, _client, _flat, _hub
+from benchmarks.growth import Town, _client, _hub
+from benchmarks.harness import flat
 from benchmarks.rig import BOB
 
 
@@ -29,5 +30,5 @@ def test_a_server_with_many_users() -> None:
 
 
 def test_flat_is_what_does_not_grow_much() -> None:
-    assert _flat({"one": [(10, 1.0), (100, 1.4)], "other": [(10, 9.0), (100, 8.0)]})
-    assert not _flat({"one": [(10, 1.0), (100, 1.1)], "other": [(10, 1.0), (100, 1.6)]})
+    assert flat({"one": [(10, 1.0), (100, 1.4)], "other": [(10, 9.0), (100, 8.0)]}, 1.5)
+    assert not flat({"one": [(10, 1.0), (100, 1.1)], "other": [(10, 1.0), (100, 1.6)]}, 1.5)

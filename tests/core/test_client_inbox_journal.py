@@ -15,6 +15,7 @@ from im_proto.client import events as ev
 from im_proto.client import inputs as inp
 from im_proto.client.incoming import digest_of, pair_known
 from im_proto.client.journal import Cursor, Handled, JournalState, Offered, PairKnown
+from im_proto.client.receiving import ACK_PACE
 
 
 def test_without_a_journal_nothing_is_ever_written() -> None:
@@ -147,7 +148,7 @@ def test_nothing_is_acknowledged_that_is_not_on_disk() -> None:
     assert acks(d) == []
     d.write()  # of the first
     assert acks(d) == [] or acks(d) == [1]
-    d.write()
+    d.write().pass_time(ACK_PACE)
     assert acks(d)[-1] == 2
     assert d.disk.cursor == Cursor(epoch="e1", seq=2, from_user=2, msg_id=2)
 
@@ -194,7 +195,7 @@ def test_the_next_process_goes_on_behind_the_cursor() -> None:
     assert d.of(ev.MessageReceived)[0].attempt == 1
     assert not d.said("SYNC_REQUEST")
     d.handle(*(event.delivery for event in d.of(ev.MessageReceived)))
-    assert acks(d)[-1] == 3
+    assert acks(d.pass_time(ACK_PACE))[-1] == 3
 
 
 def test_the_first_log_in_notes_where_it_began() -> None:

@@ -9,6 +9,7 @@ import pytest
 from core.client_kit import Driver
 from im_proto.client import actions as act
 from im_proto.client import events as ev
+from im_proto.client.receiving import ACK_EVERY, ACK_PACE
 
 
 def acks(d: Driver) -> list[int]:
@@ -105,14 +106,46 @@ def test_an_ack_is_cumulative_and_contiguous() -> None:
 
 
 def test_acks_are_coalesced_but_not_for_ever() -> None:
-    d = Driver().login_ours()
+    d = Driver().login_ours(limits={"unacked": 100})
     for seq in range(1, 101):
         d.push(seq)
     for delivery in range(1, 101):
         d.handle(delivery)
-    assert acks(d)[-1] == 100
-    assert len(acks(d)) <= 100 / 32 + 1
-    assert acks(d)[0] <= 32
+    assert acks(d) == [25, 50, 75, 100]
+
+
+@pytest.mark.parametrize(
+    ("unacked", "steps"), [(65_536, ACK_EVERY), (512, ACK_EVERY), (8, 2), (1, 1)]
+)
+def test_never_more_waits_for_its_ack_than_a_quarter_of_what_the_server_allows(
+    unacked: int, steps: int
+) -> None:
+    d = Driver().login_ours(limits={"unacked": unacked}).push(1)
+    for seq in range(1, 3 * steps + 1):
+        d.push(seq + 1).handle(seq)  # the next one is always being handled
+    assert acks(d) == [steps, 2 * steps, 3 * steps]
+
+
+def test_one_after_another_is_acknowledged_at_a_pace_the_first_at_once() -> None:
+    d = Driver().login_ours()
+    assert acks(d.push(1).handle(1)) == [1]
+    for seq in range(2, 10):
+        d.push(seq).handle(seq)
+    assert acks(d) == [1]
+    assert acks(d.pass_time(ACK_PACE)) == [1, 9]
+    assert acks(d.pass_time(ACK_PACE).push(10).handle(10)) == [1, 9, 10]
+
+
+def test_what_waits_for_its_pace_goes_with_the_next_words() -> None:
+    d = Driver().login_ours()
+    d.push(1).handle(1).push(2).handle(2).send("words")
+    assert acks(d) == [1, 2]
+
+
+def test_on_a_new_link_the_first_is_acknowledged_at_once() -> None:
+    d = Driver().login_ours().push(1).handle(1).lose()
+    d.login_ours(resume="recovered", seq=1).push(2).handle(2)
+    assert acks(d) == [1, 2]
 
 
 def test_handled_twice_or_unknown_is_nothing() -> None:
@@ -221,7 +254,7 @@ def test_after_a_reset_what_came_before_is_known_by_its_pair_and_still_counted()
     d.push(1, "one", msgId=71).push(2, "two", msgId=72).push(3, "three", msgId=73)
     assert d.received() == ["three"]
     d.handle(3 + 2)
-    assert acks(d)[-1] == 3
+    assert acks(d.pass_time(ACK_PACE))[-1] == 3
 
 
 def test_a_repeat_after_a_reset_is_not_acked_before_its_first_delivery_is_handled() -> None:
@@ -367,5 +400,5 @@ def test_what_was_handled_while_the_log_in_was_answered_is_acknowledged_when_it_
     d.login_ours(resume="recovered", seq=1)
     assert not d.said("CHAT_ACK_REQUEST")  # of what this link has not pushed
     d.push(2).push(3)
-    assert d.said("CHAT_ACK_REQUEST")[-1] == {"seq": 3}
+    assert acks(d.pass_time(ACK_PACE))[-1] == 3
     assert d.received() == []

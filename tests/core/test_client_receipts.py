@@ -9,7 +9,7 @@ import pytest
 from core.client_kit import Driver
 from core.inbox_kit import acks, resume
 from im_proto.client import events as ev
-from im_proto.client.receiving import ACK_DELAY, ACK_EVERY, QUIET_ACK_DELAY
+from im_proto.client.receiving import ACK_DELAY, ACK_EVERY, ACK_PACE, QUIET_ACK_DELAY
 
 
 def receipt(d: Driver, seq: int | None, **more: Any) -> Driver:
@@ -46,7 +46,7 @@ def test_a_receipt_is_acknowledged_with_the_next_words_or_a_second_later() -> No
     assert acks(d) == [1]
     assert acks(d.pass_time(0.1)) == [1, 3]
     # … but that of a message somebody waits for
-    assert acks(receipt(d, 4).push(5).handle(5)) == [1, 3, 5]
+    assert acks(receipt(d, 4).pass_time(ACK_PACE).push(5).handle(5)) == [1, 3, 5]
 
 
 def test_as_many_receipts_as_messages_are_acknowledged_at_once() -> None:

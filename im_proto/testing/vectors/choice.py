@@ -17,6 +17,8 @@ _CODE: Final = re.compile(r'"code\\?": ?(-?\d+)')
 _TELLING: Final = ("code", "status", "kind", "op", "ok", "partial", "active", "priority", "wait")
 #: A life that shows less than this is not worth a line.
 _LEAST: Final = 1
+#: The bytes of one line: a flood shows little for its length.
+_LONGEST: Final = 50_000
 
 
 def features(step: Plain, states: tuple[str, ...]) -> Iterator[str]:
@@ -117,7 +119,8 @@ class _Choice:
             elif len(new) >= _LEAST:
                 last = max(number for number, step in enumerate(shown) if step & new)
                 vector = self._vector(at, last + 1)
-                if self._good(vector):
+                length = len(as_line(vector))
+                if length <= _LONGEST and self._good(vector):
                     seen.update(*shown[: last + 1])
                     self.taken[at] = vector
-                    self._left -= len(as_line(vector)) + 1
+                    self._left -= length + 1

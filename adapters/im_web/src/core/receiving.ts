@@ -6,7 +6,14 @@
  * next process can say that it comes again. What came behind it is shown behind it.
  */
 
-import { ACK_DELAY, ACK_EVERY, HARD_FACTOR, HARD_LIMIT, QUIET_ACK_DELAY } from '../generated/tables'
+import {
+  ACK_DELAY,
+  ACK_EVERY,
+  ACK_PACE,
+  HARD_FACTOR,
+  HARD_LIMIT,
+  QUIET_ACK_DELAY,
+} from '../generated/tables'
 import type { CoreConfig } from './config'
 import { Trouble } from './effects'
 import type { Effects } from './effects'
@@ -39,6 +46,9 @@ export class Receiving {
   readonly #timers: Timers
   readonly #journaling: Journaling
   #numbered = false
+  /** how many handled messages wait for their acknowledgement at the most, and when the last one went */
+  #ackEvery = ACK_EVERY
+  #ackedAt = -Infinity
   /** where the last hole was, and how often it was met there without progress */
   #hole: [place: number, times: number] = [-1, 0]
   /** in the order of the mailbox; those of this step stand in `#new` */
@@ -86,6 +96,10 @@ export class Receiving {
     this.#numbered = numbered && epoch !== null
     this.syncing = false
     if (!numbered || epoch === null) return false
+    this.#ackedAt = -Infinity
+    // never more than a quarter of what the server lets wait
+    const unacked = data.limits?.unacked ?? Infinity
+    this.#ackEvery = Math.min(ACK_EVERY, Math.max(1, Math.floor(unacked / 4)))
     if (resume === 'reset') {
       this.#reset(epoch, data.oldest || 1)
       return false
@@ -284,16 +298,20 @@ export class Receiving {
     const upto = inbox.toAcknowledge()
     const behind = upto - inbox.acked
     if (behind <= 0) return
-    // at once when no other is being handled, else in steps, and never much later; receipts and the
-    // like, for which nobody waits, with the next words that are said
-    const due = !inbox.unsettled && (inbox.awaited > inbox.acked || this.#fx.envelopes.length > 0)
-    if (atOnce || due || behind >= ACK_EVERY) {
+    // at once when no other is being handled and the one before is not too new, else in steps, and
+    // never much later; receipts and the like, for which nobody waits, with the next words
+    const { now, envelopes } = this.#fx
+    let at = now + QUIET_ACK_DELAY
+    if (inbox.unsettled) at = now + ACK_DELAY
+    else if (envelopes.length > 0) at = now
+    else if (inbox.awaited > inbox.acked) at = this.#ackedAt + ACK_PACE
+    if (atOnce || at <= now || behind >= this.#ackEvery) {
       inbox.acked = upto
+      this.#ackedAt = now
       this.#fx.say({ type: 'ChatAck', seq: upto })
       this.#timers.cancel('ACK_OUT')
       return
     }
-    const at = this.#fx.now + (inbox.unsettled ? ACK_DELAY : QUIET_ACK_DELAY)
     const before = this.#timers.get('ACK_OUT')
     if (before === null || at < before) this.#timers.set('ACK_OUT', at)
   }

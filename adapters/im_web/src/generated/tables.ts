@@ -260,8 +260,6 @@ export const LATE = 1
 
 export const GRACE = 1
 
-export const RETRY_AFTER = 1
-
 export const MAX_BATCH = 1024
 
 export const CAPABILITIES = [
@@ -320,7 +318,9 @@ export const DOUBT_TIMEOUT = 0.8
 
 export const DOUBT_ROUND_TRIPS = 4
 
-export const ACK_EVERY = 32
+export const ACK_PACE = 0.01
+
+export const ACK_EVERY = 128
 
 export const ACK_DELAY = 0.2
 
@@ -339,6 +339,8 @@ export const DRAINED = 0.5
 export const KEY_LENGTH = 256
 
 export const MAX_TTL = 1000000000
+
+export const RETRY_AFTER = 1
 
 export const CLEAN_FROM = 64
 

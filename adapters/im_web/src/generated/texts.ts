@@ -44,7 +44,7 @@ export const TIMER_TEXTS: Record<string, string> = {
   STATUS: 'The server was asked, and has not answered.',
   EXPIRY: 'The first message that may still expire does so.',
   RETRY: 'A plain server answered a message with a server error.',
-  ACK_OUT: 'The application has handled messages while others are still being handled.',
+  ACK_OUT: 'The application has handled messages that the server is not told of yet.',
   SYNC: 'SYNC_REQUEST is out.',
   RECONNECT: 'The delay before the next attempt to connect.',
   TYPING: 'It was told less than a second ago, and has changed.',

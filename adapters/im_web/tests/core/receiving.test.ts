@@ -4,7 +4,7 @@ import { pairKnown } from '../../src/core/incoming'
 import { JournalState } from '../../src/core/journal'
 import { Receiving } from '../../src/core/receiving'
 import type { Push } from '../../src/core/receiving'
-import { NO_AUTH_DATA } from '../../src/core/wire/messages'
+import { NO_AUTH_DATA, SERVER_LIMITS } from '../../src/core/wire/messages'
 import type { AuthData } from '../../src/core/wire/messages'
 import type { Event, MessageReceived } from '../../src/generated/types'
 import type { GivenConfig } from '../../src/core/config'
@@ -86,9 +86,9 @@ describe('without numbers', () => {
 })
 
 describe('acknowledging', () => {
-  test('waits for others that are being handled, for a moment or for 32', () => {
+  test('goes in steps and later while others are being handled, else at a pace', () => {
     const client = new Client(null)
-    client.login({ epoch: 'e', seq: 0 })
+    client.login({ epoch: 'e', seq: 0, limits: { ...SERVER_LIMITS, unacked: 4 * 32 } })
     const told: Event[] = []
     for (let seq = 1; seq <= 40; seq++) told.push(...client.step((r) => r.pushed(message(seq))))
     const deliveries = (told as MessageReceived[]).map((event) => event.delivery)
@@ -102,6 +102,8 @@ describe('acknowledging', () => {
     client.step((r) => r.acknowledge(true))
     expect(client.acks()).toEqual([33])
     for (const delivery of deliveries.slice(33)) client.step((r) => r.handled(delivery))
+    expect([client.acks(), client.bench.timers.get('ACK_OUT')]).toEqual([[], 100.01])
+    client.step((r) => r.acknowledge(true))
     expect(client.acks()).toEqual([40])
   })
 })

@@ -77,6 +77,7 @@ export class Bench {
   /** The end of a step: what it tells. */
   take(): Event[] {
     this.journaling.pump()
+    this.fx.envelopes = []
     const told: Event[] = []
     for (const action of this.fx.take() as CoreAction[]) {
       if (action.type === 'Notify') told.push(action.event)
