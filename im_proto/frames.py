@@ -136,8 +136,8 @@ class Frames:
     """Frames with our limits, and with masking keys from the injected `rng`."""
 
     __slots__ = (
-        "_binary", "_byte_limit", "_cut", "_deflate", "_finished", "_limits", "_protocol", "_rng",
-        "_whole",
+        "_binary", "_byte_limit", "_deflate", "_finished", "_limits", "_protocol", "_rng", "_whole",
+        "cut",
     )  # fmt: skip
 
     def __init__(
@@ -154,8 +154,8 @@ class Frames:
         self._binary = binary
         self._byte_limit = limits.message_bytes
         self._finished = 0  # without wsproto
-        # a text frame whose end is still to come, and how long it will be
-        self._cut: bytearray | None = None
+        #: the beginning of a text frame that goes on, for `joined`; and how long it will be
+        self.cut: bytearray | None = None
         self._whole = 0
         # there once something came that is no whole text frame
         self._protocol: _Protocol | None = None
@@ -172,7 +172,7 @@ class Frames:
     def partial(self) -> bool:
         """A frame or a message has begun and is not complete."""
         protocol = self._protocol
-        return self._cut is not None or (protocol is not None and protocol.decoder.partial)
+        return self.cut is not None or (protocol is not None and protocol.decoder.partial)
 
     @property
     def finished(self) -> int:
@@ -180,15 +180,12 @@ class Frames:
         protocol = self._protocol
         return self._finished if protocol is None else self._finished + protocol.decoder.finished
 
-    def joined(self, data: bytes) -> bytes:
-        """`data` behind what came before of a text frame; nothing while that is not whole."""
-        cut = self._cut
-        if cut is None:
-            return data
+    def joined(self, cut: bytearray, data: bytes) -> bytes:
+        """`data` behind what was cut off; nothing while that is no whole frame."""
         cut += data
         if len(cut) < self._whole:
             return b""
-        self._cut = None
+        self.cut = None
         return bytes(cut)
 
     def texts(self, data: bytes, at: int) -> tuple[list[str], int]:
@@ -224,7 +221,7 @@ class Frames:
                 break
             stop = start + length
             if stop > end:
-                self._cut, self._whole = bytearray(data[at:]), stop - at
+                self.cut, self._whole = bytearray(data[at:]), stop - at
                 at = end
                 break
             payload = data[start:stop]

@@ -317,7 +317,8 @@ class Framing:
     def _receive_frames(
         self, frames: Frames, data: bytes, now: float, events: list[FrameEvent]
     ) -> None:
-        data = frames.joined(data)
+        if frames.cut is not None:
+            data = frames.joined(frames.cut, data)
         at, end = 0, len(data)
         while at < end and not self._deaf:
             texts, at = frames.texts(data, at)
