@@ -42,6 +42,8 @@ class Dispatcher:
         self.calls = Calls(callbacks, log=log, now=loop.now, wake=self._wake, slow=slow)
         self._jobs: SimpleQueue[_Job | None] | None = None
         self._thread: threading.Thread | None = None
+        #: those before it, which end by themselves
+        self._leaving: list[threading.Thread] = []
         self._call: Call | None = None
         self._rest: Iterator[Callback] = iter(())
         #: by what the end of the callback that is running is known
@@ -94,10 +96,10 @@ class Dispatcher:
         self.abandon()
 
     def join(self) -> None:
-        """Wait for the end of the thread, if it has nothing to do."""
-        thread = self._thread
-        if thread is not None and not self.inside and not self.busy:
-            thread.join(_PATIENCE)
+        """After the last `abandon`: wait for the end of the threads that have nothing to do."""
+        if not self.inside:
+            for thread in self._leaving:
+                thread.join(_PATIENCE)
 
     # -- in the loop's thread
 
@@ -176,6 +178,9 @@ class Dispatcher:
 
     def _dismiss(self) -> None:
         jobs, self._jobs = self._jobs, None
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._leaving = [one for one in self._leaving if one.is_alive()] + [thread]
         if jobs is not None:
             jobs.put(None)
 

@@ -14,5 +14,10 @@ export default defineConfig({
       '@/im': here('./src'),
     },
   },
-  test: { include: ['tests/**/*.test.ts'] },
+  test: {
+    include: ['tests/**/*.test.ts'],
+    // none takes a tenth of it, but on a machine that is busy
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+  },
 })

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import functools
 import gc
@@ -307,11 +308,16 @@ def config(url: str, **more: Any) -> ClientConfig:
     return ClientConfig(**(fields | more))
 
 
+#: Has a port, and does not listen: so nobody else gets that port meanwhile.
+_HOLDER = socket.socket()
+_HOLDER.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+_HOLDER.bind(("127.0.0.1", 0))
+atexit.register(_HOLDER.close)
+
+
 def closed_port() -> int:
-    """A port where nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port where nobody listens, until the test does (with SO_REUSEADDR)."""
+    return int(_HOLDER.getsockname()[1])
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -375,7 +381,7 @@ def _belongs_to_a_client(protocol: Any) -> bool:
 
 
 def run(
-    test: Callable[..., Coroutine[Any, Any, None]], *, seconds: float = 5.0
+    test: Callable[..., Coroutine[Any, Any, None]], *, seconds: float = 60.0
 ) -> Callable[..., None]:
     """Run an async test; fail when it hangs or leaves a task, a thread or a socket behind."""
 

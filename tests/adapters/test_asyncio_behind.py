@@ -60,7 +60,7 @@ class Held:
 
     def in_thread(self, message: Message) -> None:
         self.got.append(message)
-        self._go.wait(10)  # a test that fails is to end
+        self._go.wait(60)  # a test that fails is to end
 
     async def on_loop(self, message: Message) -> None:
         self.got.append(message)
@@ -90,28 +90,29 @@ async def test_a_slow_callback_is_reported_by_name_and_heartbeats_go_on(
         client.set_callbacks(recorder.callbacks())
         client.on("message_received", held.callback())
         await client.connect()
-        await until(lambda: "has been running for" in caplog.text)
         function = f"{__name__}.Held.{'in_thread' if mode == 'plain' else 'on_loop'}"
-        assert f"! the callback message_received ({function}) has been running" in caplog.text
+        line = f"! the callback message_received ({function}) has been running for"
+        await until(lambda: line in caplog.text)
         assert f"The callback message_received ({function}) has been" in client.explain()
         beats = server.beats
         await until(lambda: server.beats >= beats + 3)
         assert (await client.send_message(2, "still here")).status == "accepted"
         assert client.connection_state.status == "AUTHENTICATED"
-        assert caplog.text.count("has been running for") == 1
+        assert caplog.text.count(line) == 1
         held.go()
-        while True:
-            await recorder.until("notice", 3)
-            told = [args[0] for _, args in recorder.calls if isinstance(args[0], SlowCallback)]
-            if len(told) == 2:
-                break
-        assert [(n.name, n.function, n.ended) for n in told] == [
-            ("message_received", function, False),
-            ("message_received", function, True),
-        ]
-        assert 0.05 <= told[0].seconds <= told[1].seconds
-        assert "was running for" in caplog.text
-        assert "has been running" not in client.explain()
+
+        def told() -> list[SlowCallback]:
+            """Of this callback: on a busy machine another may be slow as well."""
+            notices = [args[0] for _, args in recorder.calls if isinstance(args[0], SlowCallback)]
+            return [notice for notice in notices if notice.function == function]
+
+        await until(lambda: len(told()) == 2)
+        begun, over = told()
+        assert (begun.name, begun.ended) == ("message_received", False)
+        assert (over.name, over.ended) == ("message_received", True)
+        assert 0.05 <= begun.seconds <= over.seconds
+        assert f"({function}) was running for" in caplog.text
+        assert f"({function}) has been running" not in client.explain()
         await client.disconnect()
         assert left_behind(peer) == []
 
@@ -140,7 +141,7 @@ async def test_a_callback_that_blocks_the_loop_is_reported_when_it_ends(
 async def test_a_slow_one_behind_a_fast_one_is_found_too(caplog: pytest.LogCaptureFixture) -> None:
     """The timer goes off early for it, and is armed again."""
     async with Peer(plain) as peer:
-        client = IMClient(config(peer.url), slow_callback=0.1)
+        client = IMClient(config(peer.url), slow_callback=1.0)
         go = asyncio.Event()
 
         async def fast() -> None:

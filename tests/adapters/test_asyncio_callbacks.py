@@ -352,7 +352,7 @@ async def test_a_task_that_outlives_its_callback_waits_like_any_other() -> None:
 @run
 async def test_disconnect_waits_for_the_callbacks_that_wait() -> None:
     async with Peer(plain) as peer:
-        client = IMClient(config(peer.url))
+        client = IMClient(config(peer.url, timeouts={"close": 30}))
         calls: list[str] = []
         client.on("authenticated", lambda: time.sleep(0.05))
         client.on("disconnected", lambda: calls.append("disconnected"))

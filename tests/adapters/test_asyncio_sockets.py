@@ -61,11 +61,10 @@ REFUSED = ConnectionRefusedError(errno.ECONNREFUSED, "refused")
 async def test_families_take_turns_and_a_refusal_goes_on_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(sockets, "STAGGER", 3600.0)
     net = Net(monkeypatch, a1=REFUSED, a2=REFUSED, a3=REFUSED, b1=REFUSED, b2=None)
-    start = asyncio.get_running_loop().time()
     (await connect("h", 1)).close()
     assert net.tried == ["a1", "b1", "a2", "b2"]
-    assert asyncio.get_running_loop().time() - start < sockets.STAGGER
     assert net.open == 0
 
 

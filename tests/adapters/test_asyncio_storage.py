@@ -184,7 +184,7 @@ async def test_an_answer_of_the_disk_is_not_lost_with_the_loop(path: Path) -> No
         async def look() -> None:
             client._clock.bind(asyncio.get_running_loop())
             client.network_changed()
-            await asyncio.wait_for(sent.queued(), 5)
+            await asyncio.wait_for(sent.queued(), 60)
             await client.close()
 
         asyncio.run(look())
@@ -372,7 +372,7 @@ async def test_delivered_and_read_are_told_and_can_be_awaited(path: Path) -> Non
         waiting = asyncio.ensure_future(sent.read())
         memory.receipt("delivered", sent.msg_id, other.msg_id)
         await client.send_message(2, "poke")
-        assert await asyncio.wait_for(sent.delivered(), 5) is sent
+        assert await asyncio.wait_for(sent.delivered(), 60) is sent
         assert (sent.delivered_at, sent.read_at, other.delivered_at) == (5000, None, None)
         assert not waiting.done()
         memory.receipt("read", sent.msg_id)
@@ -442,7 +442,7 @@ def test_what_the_loop_left_behind_is_written_by_close(path: Path) -> None:
     write, go = client._journal.write, threading.Event()
 
     def slow(changes: Any) -> None:
-        go.wait(10)
+        go.wait(60)
         write(changes)
 
     async def queue() -> None:
@@ -474,7 +474,7 @@ async def test_a_close_that_is_cancelled_closes_and_lets_nobody_wait(path: Path)
 
     def slow(timeout: float) -> None:
         closing.set()
-        go.wait(10)
+        go.wait(60)
         close(timeout)
 
     client._driver.close_journal = slow  # type: ignore[method-assign]
@@ -486,7 +486,7 @@ async def test_a_close_that_is_cancelled_closes_and_lets_nobody_wait(path: Path)
     with pytest.raises(asyncio.CancelledError):
         await task
     with pytest.raises(IMError, match="closed"):
-        await asyncio.wait_for(waiting, 5)
+        await asyncio.wait_for(waiting, 60)
     go.set()
     await until(lambda: client._journal is not None and not client._journal.is_open)
     await client_of("ws://h/", path).close()

@@ -119,7 +119,7 @@ def test_they_run_in_one_thread_of_their_own_one_at_a_time() -> None:
 
 
 def test_on_once_off_and_set() -> None:
-    with Peer(plain) as peer, client_of(peer) as client:
+    with Peer(plain) as peer, client_of(peer, timeouts={"close": 30}) as client:
         calls: list[str] = []
         client.once("connected", lambda: calls.append("once"))
         client.on("connected", kept := functools.partial(calls.append, "kept"))
@@ -198,7 +198,7 @@ def test_an_error_callback_that_raises_is_only_logged(caplog: pytest.LogCaptureF
 
 def test_a_slow_callback_is_reported_by_name_while_heartbeats_go_on() -> None:
     go = threading.Event()
-    heartbeat = {"interval": 0.02, "timeout": 1}
+    heartbeat = {"interval": 0.02, "timeout": 20}
     with (
         Peer(push_one) as peer,
         client_of(peer, heartbeat=heartbeat, slow_callback=0.05) as client,
@@ -224,7 +224,9 @@ def test_a_slow_callback_is_reported_by_name_while_heartbeats_go_on() -> None:
 
 
 def slow_ones(recorder: Recorder) -> list[SlowCallback]:
-    return [args[0] for _, args in recorder.calls if isinstance(args[0], SlowCallback)]
+    """Of messages: on a busy machine another callback may be slow as well."""
+    notices = [args[0] for _, args in recorder.calls if isinstance(args[0], SlowCallback)]
+    return [notice for notice in notices if notice.name == "message_received"]
 
 
 # ------------------------------------------------------------ what a callback may do
@@ -244,18 +246,18 @@ def in_a_callback(client: IMClient, what: Any) -> Any:
 
     client.on("message_received", callback)
     client.connect()
-    assert done.wait(5.0), "a deadlock"
+    assert done.wait(60.0), "a deadlock"
     return results[0]
 
 
 def reply(client: IMClient, message: Message) -> object:
     assert message.from_user is not None
-    return client.send_message(message.from_user, "echo", timeout=5).status
+    return client.send_message(message.from_user, "echo", timeout=60).status
 
 
 def queue_and_wait(client: IMClient, _: Message) -> object:
     sent = client.queue_message(2, "echo")
-    assert sent.wait(5)
+    assert sent.wait(60)
     return sent.result().status
 
 
@@ -355,7 +357,7 @@ def test_connect_in_a_callback_that_disconnect_waits_for() -> None:
 
 
 def test_disconnect_waits_for_the_callbacks_that_wait() -> None:
-    with Peer(plain) as peer, client_of(peer) as client:
+    with Peer(plain) as peer, client_of(peer, timeouts={"close": 30}) as client:
         calls: list[str] = []
         client.on("authenticated", lambda: threading.Event().wait(0.05))
         client.on("disconnected", lambda: calls.append("disconnected"))
@@ -373,7 +375,7 @@ def test_a_callback_that_hangs_does_not_hold_up_disconnect(
         recorder = Recorder("authenticated")
         client.on("connected", release.wait)
         client.connect()
-        with within(3.0):
+        with within(15.0):
             client.disconnect()
         assert "still runs" in caplog.text
         client.off("connected")
@@ -398,8 +400,8 @@ def test_no_lock_is_held_while_a_callback_runs() -> None:
         client.on("message_received", hold)
         client.connect()
         inside.wait()
-        client.send_message(2, "goes on", timeout=5)
-        client.queue_message(2, "too").result(5)
+        client.send_message(2, "goes on", timeout=60)
+        client.queue_message(2, "too").result(60)
         client.on("connected", print)
         assert client.connection_state.status is Status.AUTHENTICATED
         assert client.explain()

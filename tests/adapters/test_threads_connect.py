@@ -105,7 +105,7 @@ def test_each_failure_has_its_code(script: object, code: IMErrorCode) -> None:
 @pytest.mark.parametrize("script", [mute, mute_after_upgrade])
 def test_timeout_raises_and_nothing_is_left(script: object, retry: bool) -> None:
     with Peer(script) as peer, client_of(peer) as client:
-        with pytest.raises(IMError) as caught, within(3.0):
+        with pytest.raises(IMError) as caught, within(15.0):
             client.connect(timeout=0.05, retry=retry)
         assert caught.value.code is IMErrorCode.CONNECTION_TIMEOUT
         assert "0.05 s" in caught.value.text
@@ -121,7 +121,7 @@ def test_retry_goes_on_after_failures() -> None:
 def test_retry_until_the_timeout() -> None:
     with Peer(drop) as peer, client_of(peer) as client:
         with pytest.raises(IMError) as caught:
-            client.connect(timeout=0.2, retry=True)
+            client.connect(timeout=1.0, retry=True)
         assert caught.value.code is IMErrorCode.CONNECTION_TIMEOUT
         assert isinstance(caught.value.__cause__, IMError)  # the last failure
         assert peer.count >= 2
@@ -231,7 +231,7 @@ def test_disconnect_twice_and_without_a_connection() -> None:
 def test_disconnect_is_bounded_when_the_peer_is_mute() -> None:
     with Peer(mute_after_login) as peer, client_of(peer) as client:
         client.connect()
-        with within(3.0):  # timeouts.close is 0.2
+        with within(15.0):  # timeouts.close is 0.2
             client.disconnect()
         peer.idle()
 
@@ -300,7 +300,7 @@ def test_the_token_may_be_a_function() -> None:
     noted = threading.Event()
     with Peer(script) as peer, client_of(peer, token=source) as client:
         client.connect()
-        assert noted.wait(10)
+        assert noted.wait(60)
         thread, token = seen
         assert token == "from-a-thread"
         assert thread is not threading.current_thread()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from adapters.threads_kit import (
+    LONGEST,
     Background,
     nothing_left,
     until,
@@ -156,7 +157,7 @@ def test_a_thread_that_was_slow_to_begin_something_stays_for_it(
 
     loop = Loop("im_threads", busy=lambda: needed, failed=lambda _: None)
     loop.ask(begin)
-    assert done.wait(2.0)
+    assert done.wait(LONGEST)
     loop.end(lambda: None)
 
 
@@ -185,7 +186,7 @@ def test_a_post_in_the_last_moment_keeps_it(monkeypatch: pytest.MonkeyPatch) -> 
 
     loop._leave = leave_later
     loop.post(lambda: None)
-    assert done.wait(2.0)
+    assert done.wait(LONGEST)
     loop.end(lambda: None)
 
 
@@ -205,7 +206,7 @@ def test_a_post_in_the_moment_of_falling_asleep_wakes_it() -> None:
     loop.ask(lambda: None)
     armed = True
     loop.ask(lambda: None)
-    assert done.wait(2.0)
+    assert done.wait(LONGEST)
     loop.end(lambda: None)
 
 

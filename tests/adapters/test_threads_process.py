@@ -111,10 +111,10 @@ def test_in_a_forked_child_every_call_is_refused(connected: bool) -> None:
             client.send_message(2, "undisturbed")
             pid = os.fork()
             if pid == 0:  # a child that lives longer than the connection
-                time.sleep(60)
+                time.sleep(200)
                 os._exit(0)
             client.close()
-            assert gone.wait(5.0)  # the peer sees the end all the same
+            assert gone.wait(60.0)  # the peer sees the end all the same
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
         client.close()
@@ -144,7 +144,7 @@ def test_a_fork_inside_a_callback() -> None:
         pid = os.fork()
         if pid == 0:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.alarm(2)
+            signal.alarm(60)
             return
         codes.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 
@@ -169,7 +169,7 @@ def program(text: str, *arguments: object) -> tuple[int, str, float]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=30,
+        timeout=120,
     )
     return done.returncode, done.stdout, time.monotonic() - begin
 
@@ -205,7 +205,7 @@ def test_a_program_that_forgets_close_ends_promptly(body: str) -> None:
     with Peer(plain) as peer:
         code, output, took = program(HEAD + body, peer.url)
         assert (code, output.replace("x\n", "")) == (0, "")
-        assert took < 8.0
+        assert took < 25.0
         peer.idle()
 
 
@@ -236,7 +236,7 @@ time.sleep(0.05)
     with Peer(script) as peer:
         code, output, took = program(HEAD + body, peer.url)
         assert (code, output) == (0, "")
-        assert took < 8.0
+        assert took < 25.0
 
 
 def test_a_program_that_ends_while_a_name_is_looked_up() -> None:
@@ -248,7 +248,7 @@ while 'im_threads-lookup' not in [t.name for t in threading.enumerate()]: time.s
 """
     code, output, took = program(HEAD + body, "ws://a.name/")
     assert (code, output) == (0, "")
-    assert took < 8.0
+    assert took < 25.0
 
 
 def test_a_client_serves_threads_that_outlive_the_main_one() -> None:
@@ -270,8 +270,8 @@ def test_ctrl_c_ends_a_program_that_waits() -> None:
 import signal
 signal.signal(signal.SIGALRM, signal.default_int_handler)
 client.connect()
-signal.setitimer(signal.ITIMER_REAL, 0.2)
 try:
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
     for message in client.messages():
         pass
 except KeyboardInterrupt:

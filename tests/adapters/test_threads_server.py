@@ -30,11 +30,11 @@ def talk(me: IMClient, other: int) -> list[str]:
 
         def send(part: int) -> None:
             for n in range(COUNT):
-                me.send_message(other, f"{me.user_id} {part} {n}", timeout=30)
+                me.send_message(other, f"{me.user_id} {part} {n}", timeout=120)
 
         sending = [Background(send, part) for part in range(2)]
         got: list[str] = []
-        for message in me.messages(timeout=30):
+        for message in me.messages(timeout=120):
             got.append(message.content)
             if len(got) == 2 * COUNT:
                 break

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -97,7 +96,7 @@ def test_what_was_queued_goes_out_in_the_next_life(path: Path) -> None:
         assert again.queue_message(2, "b", key="b") is outbox[1]
         again.connect()
         for one in outbox:
-            one.result(5)
+            one.result(60)
         assert again.outbox == []
     assert list(memory.accepted.values()) == ["a", "b", "c", "d"]
     with client_of("ws://h/", storage=path) as last:
@@ -135,7 +134,7 @@ def test_receipts_can_be_waited_for_but_not_where_a_message_is_handled(path: Pat
             handled.set()
 
         client.on("message_received", callback)
-        assert handled.wait(5)
+        assert handled.wait(60)
         memory.receipt("delivered", sent.msg_id)
         client.send_message(2, "poke")
         assert sent.delivered(5).delivered_at == 5000
@@ -143,7 +142,7 @@ def test_receipts_can_be_waited_for_but_not_where_a_message_is_handled(path: Pat
         waiting.start()
         memory.receipt("read", sent.msg_id)
         client.send_message(2, "poke")
-        waiting.join(5)
+        waiting.join(60)
         assert sent.read_at == 6000
         never = client.send_message(2, "b")
 
@@ -153,7 +152,7 @@ def test_receipts_can_be_waited_for_but_not_where_a_message_is_handled(path: Pat
 
         waiting = threading.Thread(target=wait)
         waiting.start()
-    waiting.join(5)  # close() releases it
+    waiting.join(60)  # close() releases it
     assert not waiting.is_alive()
     assert len(refused) == 1
 
@@ -247,7 +246,7 @@ def test_a_disk_that_hangs_does_not_hang_the_end(
     go.set()
     thread = client._driver._writer._thread  # type: ignore[union-attr]
     assert thread is not None
-    thread.join(5)
+    thread.join(60)
     with client_of("ws://h/", storage=path):
         pass
 
@@ -286,7 +285,7 @@ def test_what_a_process_has_left_goes_out(path: Path, how: str) -> None:
         outbox = client.outbox
         client.connect()
         for sent in outbox:
-            sent.result(5)
+            sent.result(60)
     assert list(memory.accepted.values()) == ["a", "b"]
 
 
@@ -317,8 +316,6 @@ def test_a_forked_child_neither_uses_nor_holds_it(path: Path) -> None:
 def test_a_wait_that_ends_in_time_is_forgotten(path: Path) -> None:
     with client_of("ws://h/", storage=path) as client:
         sent = client.queue_message(2, "a")
-        before = time.monotonic()
         with pytest.raises(IMError, match=r"MESSAGE_TIMEOUT: not read within 0\.01 s"):
             sent.read(0.01)
-        assert time.monotonic() - before < 5
         until(lambda: not sent._watched)

@@ -18,6 +18,7 @@ from typing import Any, Self, TypeVar
 
 import pytest
 
+from adapters.adapter_kit import closed_port
 from im_proto.framing import CloseFrame, Framing, HandshakeRequested, TextFrame
 from im_proto.limits import FrameLimits
 from im_proto.wire import (
@@ -35,10 +36,12 @@ from im_proto.wire import (
 )
 from im_threads import ClientConfig, IMClient
 
+__all__ = ["closed_port"]
+
 _M = TypeVar("_M", bound=Message)
 _T = TypeVar("_T")
 #: A test that takes longer hangs, in seconds.
-LONGEST = 10.0
+LONGEST = 60.0
 CERTIFICATE = Path(__file__).parent / "certs" / "localhost.pem"
 Script = Callable[["Connection"], None]
 
@@ -221,6 +224,7 @@ class Peer:
             self._listener = socket.socket(
                 socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
             )
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # see closed_port
         self._listener.bind(self._address)
         self._listener.listen()
         self._start(self._accept)
@@ -351,13 +355,6 @@ def config(url: str, **more: Any) -> ClientConfig:
     return ClientConfig(**(fields | more))
 
 
-def closed_port() -> int:
-    """A port where nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def until(condition: Callable[[], object]) -> None:
     """Wait until it holds."""
     end = time.monotonic() + LONGEST
@@ -453,7 +450,7 @@ def within(seconds: float) -> Iterator[None]:
 @pytest.fixture
 def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """A test that hangs fails, and so does one that leaves a thread, a socket or an error."""
-    longest = LONGEST if request.node.get_closest_marker("slow") is None else 6 * LONGEST
+    longest = LONGEST if request.node.get_closest_marker("slow") is None else 4 * LONGEST
     errors: list[threading.ExceptHookArgs] = []
     hook = threading.excepthook
     threading.excepthook = errors.append

@@ -27,7 +27,7 @@ def test_without_its_extra_it_says_what_to_install(missing: str, named: str) -> 
         capture_output=True,
         text=True,
         env=environment(),
-        timeout=30,
+        timeout=120,
         check=False,
     )
     assert (ended.returncode, ended.stdout) == (1, "")

@@ -38,7 +38,7 @@ async def line_with(process: asyncio.subprocess.Process, words: str) -> str:
     """Read its standard output up to a line with these words."""
     assert process.stdout is not None
     seen = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while line := (await process.stdout.readline()).decode():
             if words in line:
                 return line.rstrip("\r\n")

@@ -117,7 +117,7 @@ def test_a_broken_engine_is_noticed(kind: str, found: str, seed: str) -> None:
 def test_all_of_it_in_time() -> None:
     start = time.monotonic()
     result = demo(status=0)
-    assert time.monotonic() - start < 60  # half of that on two idle cores
+    assert time.monotonic() - start < 200  # 30 on two idle cores
     assert result["sent"] == 4000
     assert (result["kills"], result["cuts"]) == (2, 10)
 
@@ -134,12 +134,12 @@ def test_an_interrupted_demo_leaves_no_server(number: signal.Signals, tmp_path: 
         stderr=subprocess.PIPE,
         encoding="utf-8",
     )
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while not (kept / "bob.jsonl").exists():  # both have begun: the server is up
         assert time.monotonic() < end
         time.sleep(0.05)
     process.send_signal(number)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 130
     assert err == "interrupted\n"
     # who has the database for himself can open it: the server is gone

@@ -67,7 +67,7 @@ def serving(script: Callable[[socket.socket], None], scheme: str = "ws") -> Iter
                     peer.close()
                     return
                 with peer, contextlib.suppress(OSError):
-                    peer.settimeout(20)
+                    peer.settimeout(60)
                     script(peer)
 
         thread = threading.Thread(target=serve)
@@ -79,7 +79,7 @@ def serving(script: Callable[[socket.socket], None], scheme: str = "ws") -> Iter
             ended.set()
             with socket.socket() as waking:
                 waking.connect(("127.0.0.1", port))
-                thread.join(20)
+                thread.join(60)
             assert not thread.is_alive()
 
 
@@ -175,7 +175,7 @@ async def test_it_acknowledges_nothing_and_puts_nobody_out() -> None:
         async with PlainClient(server.url, token(1), 1) as ann:
             await ann.login()
             await ann.post(2, "for Bob alone", 1_700_000_000_000)
-            await ann.wait_for(lambda: len(ann._inbox) >= 1, timeout=20)
+            await ann.wait_for(lambda: len(ann._inbox) >= 1, timeout=60)
         async with PlainClient(server.url, token(3), 3) as other:
             await other.login()
             assert (await examine(server.url, "--token", token(3)))[0] == 0
@@ -183,7 +183,7 @@ async def test_it_acknowledges_nothing_and_puts_nobody_out() -> None:
             assert not other.closed
         async with PlainClient(server.url, token(2), 2) as bob:
             await bob.login()
-            await bob.wait_for(lambda: len(bob.received) == 1, timeout=20)
+            await bob.wait_for(lambda: len(bob.received) == 1, timeout=60)
 
 
 @patient
@@ -400,11 +400,11 @@ def _pinging(peer: socket.socket, framing: Framing) -> None:
 @pytest.mark.parametrize(
     ("script", "timeout", "step", "says"),
     [
-        (_silent, "0.5", "upgrade", "no answer in time"),
-        (_dripping, "1", "upgrade", "only a part"),
-        (upgraded(_flooding), "1", "log-in", "no answer to the log-in in time"),
-        (upgraded(_pinging), "20", "log-in", "too many control frames"),
-        (upgraded(lambda peer, _: until_gone(peer)), "1", "log-in", "no answer to the log-in"),
+        (_silent, "2", "upgrade", "no answer in time"),
+        (_dripping, "2", "upgrade", "only a part"),
+        (upgraded(_flooding), "3", "log-in", "no answer to the log-in in time"),
+        (upgraded(_pinging), "60", "log-in", "too many control frames"),
+        (upgraded(lambda peer, _: until_gone(peer)), "3", "log-in", "no answer to the log-in"),
     ],
     ids=["silent", "dripping", "flooding", "pinging", "mute"],
 )
@@ -416,7 +416,7 @@ def test_no_server_keeps_it_longer_than_the_timeout(
         code, steps = read(doctor(url, "--json", "--user", "1", "--timeout", timeout))
         taken = time.monotonic() - began
     assert code == 1 and says in steps[step]["said"], steps
-    assert taken < 15  # the dripping one would take 70 s, two others forever
+    assert taken < 50  # the dripping one would take 70 s, two others forever
 
 
 def test_silence_instead_of_tls() -> None:

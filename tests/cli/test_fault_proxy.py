@@ -84,7 +84,7 @@ async def world() -> AsyncIterator[World]:
     await proxy.start()
     it = World(proxy, links)
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             yield it
     finally:
         await proxy.close()

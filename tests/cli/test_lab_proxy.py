@@ -104,7 +104,7 @@ async def world() -> AsyncIterator[World]:
     it = World(proxy, dice, told)
     await proxy.start()
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             yield it
     finally:
         await proxy.close()

@@ -118,12 +118,12 @@ def test_an_interrupted_soak_leaves_no_process(tmp_path: Path) -> None:
     with subprocess.Popen(
         [*SOAK, "--keep", str(kept)], env=ENVIRONMENT, stderr=subprocess.PIPE, encoding="utf-8"
     ) as process:
-        end = time.monotonic() + 60
+        end = time.monotonic() + 120
         while not (kept / DEATHS).exists():
             assert time.monotonic() < end
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=120)
     assert process.returncode == 130
     assert err == "interrupted\n"
     # who has a file for himself can open it: its process is gone
@@ -170,7 +170,7 @@ def child(directory: Path, die: object, *passages: str) -> subprocess.Popen[str]
 
 def test_a_process_dies_at_its_point_and_nowhere_else(tmp_path: Path) -> None:
     with child(tmp_path, ["ack-after", 2], "ack-after", "ack-before", "ack-after", "x") as process:
-        assert process.wait(timeout=30) not in (0, 1)
+        assert process.wait(timeout=120) not in (0, 1)
         assert process.stdout is not None
         assert process.stdout.read() == "ready\npast ack-after\npast ack-before\n"
     assert (tmp_path / DEATHS).read_text("utf-8") == "ann ack-after\n"
@@ -185,7 +185,7 @@ def test_a_process_takes_orders_and_does_not_outlive_who_gives_them(tmp_path: Pa
         lines = {process.stdout.readline() for _ in range(3)}
         assert lines == {"ready\n", "past x\n", "finish\n"}
         process.stdin.close()
-        assert process.wait(timeout=30) == 1
+        assert process.wait(timeout=120) == 1
     assert not (tmp_path / DEATHS).exists()
 
 

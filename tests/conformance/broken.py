@@ -62,7 +62,7 @@ class DeliversBytesLater(Driver):
             super().step(item)
 
     async def _later_on(self, item: Any) -> None:
-        await trio.sleep(0.01)
+        await trio.sleep(0.05)
         super().step(item)
 
 
@@ -193,7 +193,7 @@ class PutsTheTimerOff(Driver):
 
     def _arm(self) -> None:
         super()._arm()
-        self._alarm.deadline = max(self._alarm.deadline, trio.current_time() + 0.04)
+        self._alarm.deadline = max(self._alarm.deadline, trio.current_time() + 0.5)
 
 
 class SleepsOn(Driver):
@@ -214,7 +214,7 @@ class SleepsOn(Driver):
 class TellsAnotherClock(Driver):
     def _arm(self) -> None:
         super()._arm()
-        self._alarm.deadline -= 0.15
+        self._alarm.deadline -= 0.95
 
     async def _keep_time(self) -> None:
         self._ahead = 0.0
@@ -222,7 +222,7 @@ class TellsAnotherClock(Driver):
             with trio.CancelScope() as self._alarm:
                 self._arm()
                 await trio.sleep_forever()
-            self._ahead = 0.15
+            self._ahead = 0.95
             self.step(inp.TimePassed())
             self._ahead = 0.0
 

@@ -22,7 +22,7 @@ PAIRS = [
     ("adapter", "case"), PAIRS, ids=[f"{adapter.__name__}-{case.name}" for adapter, case in PAIRS]
 )
 def test_the_adapter_conforms(adapter: Any, case: Case) -> None:
-    result = run_case(adapter, case, patience=10.0)
+    result = run_case(adapter, case, patience=20.0)
     if result.status is Status.SKIPPED:
         pytest.skip(result.why)
     assert result.status is Status.PASSED, result.text()

@@ -307,9 +307,9 @@ def test_a_byte_at_a_time_is_linear(where):
             wire = frame(TEXT, fin=False) + frame(CONT, b"x", fin=False) * (size // 20)
             framing, wire = open_server(limits), wire + frame(CONT)
         chunks = single_bytes(wire)
-        start = time.perf_counter()
+        start = time.thread_time()
         assert len(feed(framing, chunks)) == 1
-        return time.perf_counter() - start
+        return time.thread_time() - start
 
     small = min(seconds(10_000) for _ in range(3))
     assert seconds(160_000) < 64 * small  # 256 times when quadratic

@@ -264,9 +264,9 @@ def test_dribble_holds_no_more_than_the_message():
 
 def test_a_megabyte_of_tiny_fragments_ends_early():
     wire = frame(TEXT, b"", fin=False) + frame(CONT, b"", fin=False) * 170_000
-    start = time.perf_counter()
+    start = time.thread_time()
     (event,) = open_server().receive(wire, 0.0)
-    assert time.perf_counter() - start < 1  # 3 s when all are parsed
+    assert time.thread_time() - start < 1  # 3 s when all are parsed
     assert isinstance(event, Violation)
 
 

@@ -364,9 +364,9 @@ def test_handshake_caps_are_exact():
 
 
 def test_many_spaces_in_a_subprotocol():
-    start = time.perf_counter()
+    start = time.thread_time()
     assert refused(get("Sec-WebSocket-Protocol: b" + " " * 7000 + "x")) == 400
-    assert time.perf_counter() - start < 1
+    assert time.thread_time() - start < 1
 
 
 def test_spaces_before_nul_do_not_reach_h11():

@@ -28,7 +28,7 @@ tk = pytest.importorskip("tkinter", reason="this Python has no tkinter (Debian: 
 if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
     pytest.skip("no DISPLAY to open a window on (Xvfb is enough)", allow_module_level=True)
 
-PATIENCE = 20.0
+PATIENCE = 40.0
 ChatWindow: Any = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "tk_chat.py"))[
     "ChatWindow"
 ]

@@ -20,7 +20,7 @@ BOB: Final = 2
 CARL: Final = 3
 TOKENS: Final[dict[str, UserId]] = {"token-of-ann": ANN, "token-of-bob": BOB, "token-b": "bravo"}
 #: For whatever a healthy machine does in a blink.
-PATIENCE: Final = 5.0
+PATIENCE: Final = 30.0
 
 
 @contextlib.asynccontextmanager

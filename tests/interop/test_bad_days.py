@@ -24,7 +24,7 @@ from im_server import DevAuthenticator, Store, runner
 from im_server.backup import back_up
 from server.server_kit import Running, environment, running_server, stored
 
-patient = functools.partial(run, seconds=30.0)
+patient = functools.partial(run, seconds=120.0)
 DEV: dict[str, Any] = {"authenticate": DevAuthenticator()}
 HOUR, DAY = 3600.0, 86_400.0
 

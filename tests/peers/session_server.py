@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from peers.wire import UserId, as_id, as_user
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 Record = dict[str, Any]
 
 

@@ -20,7 +20,7 @@ def run(scenario: Coroutine[Any, Any, None]) -> None:
     """Run one scenario; none lasts longer than this."""
 
     async def bounded() -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await scenario
 
     asyncio.run(bounded())

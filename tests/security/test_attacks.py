@@ -26,7 +26,7 @@ _T = TypeVar("_T")
 ANN: Final = 1
 BOB: Final = 2
 #: Seconds in which whatever an attack leaves behind has to be gone.
-PATIENCE: Final = 20.0
+PATIENCE: Final = 60.0
 #: A server that is quick to lose patience, and small enough to be flooded soon.
 LIMITS: Final[dict[str, Any]] = {
     "handshake_timeout": 0.5,

@@ -52,7 +52,7 @@ async def test_the_tokens_of_those_who_were_given_up_are_looked_at_by_nobody() -
 
     def slow(given: str) -> Identity:
         begun.add(given)
-        gate.wait(10)
+        gate.wait(60)
         return Identity(user=int(given))
 
     async with running_server(site={"authenticate": slow}, auth_timeout=0.3) as server:

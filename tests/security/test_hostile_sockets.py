@@ -62,14 +62,14 @@ def test_a_header_that_trickles_meets_one_deadline(adapter: str) -> None:
     def script(connection: Connection) -> None:
         connection.requested()
         with contextlib.suppress(OSError):
-            for _ in range(500):
+            for _ in range(5000):
                 connection.raw.sendall(b"H")
                 time.sleep(0.02)  # each is a read of its own
         raise Gone
 
     began = time.monotonic()
     error = against(adapter, script, timeouts=QUICK)
-    assert time.monotonic() - began < 8.0
+    assert time.monotonic() - began < 60.0
     assert error is not None
     assert error.code == "CONNECTION_TIMEOUT"
 
@@ -129,13 +129,13 @@ def test_who_is_never_done_with_the_log_in_is_given_up(adapter: str) -> None:
     def script(connection: Connection) -> None:
         connection.accept()
         with contextlib.suppress(OSError):
-            for number in range(500):
+            for number in range(5000):
                 connection.write(ping() if number % 2 else b"\x81\x02{}")
                 time.sleep(0.05)
         raise Gone
 
     began = time.monotonic()
     error = against(adapter, script, timeouts={"auth": 0.3, "close": 0.1})
-    assert time.monotonic() - began < 8.0
+    assert time.monotonic() - began < 60.0
     assert error is not None
     assert error.code == "AUTH_TIMEOUT"

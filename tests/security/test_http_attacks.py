@@ -29,7 +29,7 @@ from im_server.tokens import Identity, TokenRefusedError
 from peers.plain_client import PlainClient
 from server.server_kit import SECRET, Running, running_server, token
 
-patient = functools.partial(run, seconds=20.0)
+patient = functools.partial(run, seconds=60.0)
 ANN, BOB = 1, 2
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
 UPGRADE = (

@@ -245,11 +245,11 @@ def test_only_a_proxy_is_believed_whatever_is_said(peer: str, chain: list[str]) 
 
 def test_of_a_long_list_the_end_counts_and_the_work_is_bounded() -> None:
     values = ["1.1.1.1," * 100_000, "198.51.100.7 ,10.0.0.2"]
-    start = time.perf_counter()
+    start = time.thread_time()
     chain = origins.forwarded(values)
     assert len(chain) == 16 and chain[-2:] == ("198.51.100.7", "10.0.0.2")
     assert origins.real_address("10.0.0.1", chain, PROXIES) == "198.51.100.7"
-    assert time.perf_counter() - start < 1
+    assert time.thread_time() - start < 1
     assert origins.forwarded([]) == ()
     assert origins.forwarded(["a, b", "c"]) == ("a", "b", "c")
 

@@ -304,7 +304,7 @@ def call(server: Running, path: str, given: str, **body: object) -> dict[str, An
     request = urllib.request.Request(
         server.http + path, json.dumps(body).encode(), {"satoken": given}, method="POST"
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         found: dict[str, Any] = json.load(answer)
         return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -45,6 +46,12 @@ def site(tmp_path: Path) -> Iterator[Site]:
         yield site
 
 
+def _noon() -> str:
+    """A time zone where it is about noon: "Today" is the same day until a test has ended."""
+    east = 12 - datetime.now(UTC).hour
+    return f"Etc/GMT{-east:+d}"  # by POSIX, whose signs are the other way round
+
+
 @pytest.fixture
 def new_context(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
     """Makes a browser of its own for a user: no storage is shared with another's."""
@@ -52,7 +59,8 @@ def new_context(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
     faults: list[str] = []
 
     def new(**options: Any) -> BrowserContext:
-        context = browser.new_context(**({"locale": "en-GB"} | options))
+        usual = {"locale": "en-GB", "timezone_id": _noon()}
+        context = browser.new_context(**(usual | options))
         context.set_default_timeout(PATIENCE * 1000)
         context.on("weberror", lambda error: faults.append(str(error.error)))
         context.on(

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from web.web_kit import DESKTOP, PHONE, Site, Written, write_history
-from web.words import banner, composer, conversation, messages, say
+from web.words import banner, composer, conversation, messages, painted, say
 
 pytestmark = pytest.mark.slow
 
@@ -44,6 +44,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 def _all_within(page: Page) -> list[str]:
     """What sticks out of the window, or can be scrolled to the side."""
+    painted(page)
     found: list[str] = page.evaluate(
         """() => {
           const width = document.documentElement.clientWidth
@@ -69,6 +70,7 @@ def _all_within(page: Page) -> list[str]:
 
 def _on_top(thing: Locator) -> bool:
     """Is it in view, and nothing over it: in the middle, and at its corners?"""
+    painted(thing.page)
     top: bool = thing.evaluate(
         """(element) => {
           const { left, right, top, bottom } = element.getBoundingClientRect()

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Error, Page, expect
 
 from web.web_kit import Site
-from web.words import messages, say, write_to
+from web.words import messages, say, wait_until_kept, write_to
 
 pytestmark = pytest.mark.slow
 
@@ -26,6 +26,7 @@ def test_messages_queued_in_the_page_survive_a_killed_server_and_a_reload(
     queued = [f"while it was down {n}" for n in range(5)]
     say(first, *queued)
     expect(messages(first, "sending")).to_have_count(5)
+    wait_until_kept(first, 5)
     with pytest.raises(Error, match="ERR_CONNECTION_REFUSED"):
         first.reload()  # the page comes from the server that is down: what it had is gone
     site.start()

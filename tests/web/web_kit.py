@@ -24,8 +24,8 @@ from im_server.store import Store
 if TYPE_CHECKING:
     from playwright.sync_api import ViewportSize
 
-#: Seconds in which anything that a test waits for has to happen.
-PATIENCE: Final = 20.0
+#: Seconds in which anything that a test waits for has to happen, however busy the machine is.
+PATIENCE: Final = 60.0
 #: The sizes of windows that are looked at.
 DESKTOP: Final[ViewportSize] = {"width": 1280, "height": 800}
 PHONE: Final[ViewportSize] = {"width": 390, "height": 844}

@@ -27,6 +27,8 @@ from .subject import Factory, StoringFactory, Subject
 _T = TypeVar("_T")
 _E = TypeVar("_E")
 DATA: Final = Path(__file__).parent / "data"
+#: More bytes than the buffers of two kernels take, which grow up to some megabytes.
+FLOOD: Final = 9_000_000
 #: How the threads of the kit are called.
 _OWN: Final = "im-conformance"
 #: The configuration of every case, but for what it changes: no deadline comes by chance.
@@ -64,42 +66,41 @@ class Call(Generic[_T]):
         """Has it returned or raised?"""
         return not self._thread.is_alive()
 
-    def _wait(self, within: float | None) -> None:
-        within = self._patience if within is None else within
-        self._thread.join(within)
+    def _wait(self) -> None:
+        self._thread.join(self._patience)
         if self._thread.is_alive():
-            raise Failed(f"{self._name} did not return within {within:g} s")
+            raise Failed(f"{self._name} did not return within {self._patience:g} s")
 
-    def result(self, within: float | None = None) -> _T:
+    def result(self) -> _T:
         """What it returned.
 
         Raises:
             Failed: it hangs, or it raised.
         """
-        self._wait(within)
+        self._wait()
         if self._error is not None:
             error = self._error
             raise Failed(f"{self._name} raised {type(error).__name__}: {error}") from error
         return self._value
 
-    def error(self, within: float | None = None) -> BaseException:
+    def error(self) -> BaseException:
         """What it raised.
 
         Raises:
             Failed: it hangs, or it returned.
         """
-        self._wait(within)
+        self._wait()
         if self._error is None:
             raise Failed(f"{self._name} returned; it should have raised")
         return self._error
 
-    def im_error(self, within: float | None = None) -> IMError:
+    def im_error(self) -> IMError:
         """The IMError that it raised.
 
         Raises:
             Failed: it hangs, it returned, or it raised something else.
         """
-        error = self.error(within)
+        error = self.error()
         if not isinstance(error, IMError):
             raise Failed(
                 f"{self._name} raised {type(error).__name__}: {error}; an IMError was due, the "
@@ -122,7 +123,8 @@ class Bench:
     ) -> None:
         self._factory = factory
         self._ssl_context = ssl_context
-        self._patience = patience
+        #: as it was given
+        self.patience = patience
         self._threads = set(threading.enumerate())
         self._sockets = _sockets()
         self._peers: list[Peer] = []
@@ -137,7 +139,7 @@ class Bench:
 
     def peer(self, *args: Any, **kwargs: Any) -> Peer:
         """A peer that listens; see `Peer`."""
-        peer = Peer(*args, patience=self._patience, **kwargs)
+        peer = Peer(*args, patience=self.patience, **kwargs)
         self._peers.append(peer)
         return peer
 
@@ -181,7 +183,7 @@ class Bench:
 
     def call(self, name: str, function: Callable[[], _T]) -> Call[_T]:
         """Begin a call of the subject."""
-        return Call(name, function, self._patience)
+        return Call(name, function, self.patience)
 
     def connecting(self, timeout: float = 20.0) -> Call[None]:
         """Begin `connect`."""
@@ -192,14 +194,14 @@ class Bench:
         """Begin `disconnect`."""
         return self.call("disconnect()", self.subject.disconnect)
 
-    def disconnect(self, within: float | None = None) -> None:
-        """Disconnect, within so many seconds."""
-        self.disconnecting().result(within)
+    def disconnect(self) -> None:
+        """Disconnect; it must end by itself."""
+        self.disconnecting().result()
 
-    def cancel(self, connecting: Call[None], within: float = 2.0) -> None:
-        """Cancel a `connect` that waits; it must end soon."""
-        self.call("cancel_connect()", self.subject.cancel_connect).result(within)
-        connecting.error(within)
+    def cancel(self, connecting: Call[None]) -> None:
+        """Cancel a `connect` that waits; it must end."""
+        self.call("cancel_connect()", self.subject.cancel_connect).result()
+        connecting.error()
 
     def log_in(self, peer: Peer, **data: Any) -> Connection:
         """Connect and log in; the connection as the peer has it."""
@@ -232,6 +234,30 @@ class Bench:
         self.call("feed(Send)", lambda: self.subject.feed(item)).result()
         return ref
 
+    def flood(self) -> list[str]:
+        """Send far more than a peer that reads nothing has room for; the contents.
+
+        The first alone is more than the kernels take: from then on a write is under way, whatever
+        comes when. Each is a conversation of its own.
+        """
+        contents = ["x" * FLOOD, *(f"{n:02}" + "x" * 30_000 for n in range(60))]
+        for n, content in enumerate(contents):
+            self.send(content, 1000 + n)
+        return contents
+
+    def held_back(self, contents: list[str]) -> None:
+        """Of a flood most waits in the engine.
+
+        Raises:
+            Failed: it was handed over.
+        """
+        handed = len(self.of(ev.MessageHandedOver))
+        if handed > len(contents) // 2:
+            raise Failed(
+                f"the peer reads nothing, and {handed} of {len(contents)} messages were handed "
+                "over: the engine was not told WriteBlocked, memory is not bounded"
+            )
+
     def handle_all(self) -> None:
         """Say of every message that came in that the application is done with it."""
         for delivery in [event.delivery for event in self.of(ev.MessageReceived)]:
@@ -249,23 +275,20 @@ class Bench:
         with self._told:
             return [event for event in self.events if isinstance(event, kind)]
 
-    def wait(
-        self, kind: type[_E], times: int = 1, *, within: float | None = None, why: str = ""
-    ) -> _E:
+    def wait(self, kind: type[_E], times: int = 1, *, why: str = "") -> _E:
         """Wait until the engine has told that so often; the last of them.
 
         Raises:
             Failed: it has not, in time; with what `why` says.
         """
-        within = self._patience if within is None else within
         with self._told:
-            self._told.wait_for(lambda: len(self.of(kind)) >= times, within)
+            self._told.wait_for(lambda: len(self.of(kind)) >= times, self.patience)
             found = self.of(kind)
         if len(found) >= times:
             return found[times - 1]
         often = "" if times == 1 else f" {times} times, but {len(found)} times"
         raise Failed(
-            f"the engine did not tell {kind.__name__}{often} within {within:g} s"
+            f"the engine did not tell {kind.__name__}{often} within {self.patience:g} s"
             + (f": {why}" if why else "")
         )
 
@@ -283,7 +306,7 @@ class Bench:
             return [event.content for event in self.of(ev.MessageReceived) if event.attempt == 1]
 
         with self._told:
-            self._told.wait_for(lambda: len(first_attempts()) >= len(contents), self._patience)
+            self._told.wait_for(lambda: len(first_attempts()) >= len(contents), self.patience)
             found = first_attempts()
         if found != contents:
             raise Failed(f"{why}. Due were {_brief(contents)}; there came {_brief(found)}")
@@ -311,7 +334,7 @@ class Bench:
             raise Failed(
                 f"the engine goes on ({changes[-1].current.status}): it was not told Disconnect"
             )
-        until = time.monotonic() + min(self._patience, 1.0)
+        until = time.monotonic() + self.patience
         # what was cancelled may need a last turn of its loop
         while left := self.call("left_behind()", self.subject.left_behind).result():
             if time.monotonic() < until:
@@ -350,7 +373,7 @@ class Bench:
         self._subject = None
         for thread in set(threading.enumerate()) - self._threads:
             if not thread.name.startswith(kept):
-                thread.join(1.0)
+                thread.join(self.patience)
                 if thread.is_alive():
                     raise Failed(f"the thread {thread.name!r} still runs after close()")
         if _sockets() - self._sockets:
@@ -370,7 +393,7 @@ class Bench:
             peer.close()
         if self._subject is not None and not self._closed:
             with suppress(Failed):
-                self.call("close()", self._subject.close).result(2.0)
+                self.call("close()", self._subject.close).result()
         self._clean_up()
 
     def _clean_up(self) -> None:

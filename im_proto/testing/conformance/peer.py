@@ -6,6 +6,7 @@ Everything blocks and has a limit, so that a case reads from top to bottom like 
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import ssl
 import struct
@@ -218,6 +219,26 @@ class Connection:
             self._events += self._framing.receive(self.read(), time.monotonic())
         return self._events.pop(0)
 
+    def text(self) -> str:
+        """The client's next text frame, whatever it says.
+
+        Raises:
+            Ended: its close frame came, or its end.
+        """
+        while True:
+            event = self._next_event()
+            if isinstance(event, TextFrame):
+                return event.text
+            if isinstance(event, CloseFrame):
+                self.close_code = event.code
+                self.note(f"the client's close frame {event.code}")
+                raise Ended(f"close frame {event.code}")
+            if isinstance(event, Violation):
+                raise Failed(
+                    f"what the client sent is broken: {event.reason}. Bytes were lost, doubled or "
+                    "written in another order than the engine's SendBytes"
+                )
+
     def receive(self) -> Message:
         """The client's next message.
 
@@ -225,21 +246,10 @@ class Connection:
             Ended: its close frame came, or its end.
         """
         while not self._messages:
-            event = self._next_event()
-            if isinstance(event, TextFrame):
-                for message in self._dialect.decode(event.text, batch=64):
-                    if not isinstance(message, Message):
-                        raise Failed(f"the client's text frame holds {_shown(message)}")
-                    self._messages.append(message)
-            elif isinstance(event, CloseFrame):
-                self.close_code = event.code
-                self.note(f"the client's close frame {event.code}")
-                raise Ended(f"close frame {event.code}")
-            elif isinstance(event, Violation):
-                raise Failed(
-                    f"what the client sent is broken: {event.reason}. Bytes were lost, doubled or "
-                    "written in another order than the engine's SendBytes"
-                )
+            for message in self._dialect.decode(self.text(), batch=64):
+                if not isinstance(message, Message):
+                    raise Failed(f"the client's text frame holds {_shown(message)}")
+                self._messages.append(message)
         return self._messages.pop(0)
 
     def next(self, kind: type[_M]) -> _M:
@@ -260,6 +270,15 @@ class Connection:
             message = self.next(ChatSendToOne)
             contents.append(message.content)
             self.say(ChatSendResponse(msg_id=message.msg_id, code=0))
+        return contents
+
+    def take_long(self, count: int) -> list[str]:
+        """As `take`, of messages that may be longer than any that is read as a message."""
+        contents = []
+        for _ in range(count):
+            message = json.loads(json.loads(self.text())["message"])
+            contents.append(message["content"])
+            self.say(ChatSendResponse(msg_id=message["msgId"], code=0))
         return contents
 
     # -- the end

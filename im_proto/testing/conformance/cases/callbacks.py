@@ -43,7 +43,7 @@ def callback_that_is_slow(bench: Bench) -> None:
     bench.client(peer.url(), heartbeat={"interval": 0.05, "timeout": 5})
     bench.subject.react("message_received", Reaction.SLOW)
     connection = bench.log_in(peer)
-    connection.write(b"".join(connection.push(f"slow {n}", n + 1) for n in range(5)))
+    connection.write(b"".join(connection.push(f"slow {n}", n + 1) for n in range(12)))
     bench.wait(ev.MessageReceived)
     begin = time.monotonic()
     for _ in range(3):
@@ -51,9 +51,9 @@ def callback_that_is_slow(bench: Bench) -> None:
             raise Failed("a heartbeat was due")
         connection.say(HeartbeatResponse())
     took = time.monotonic() - begin
-    if took > 1.5:
+    if took > 4.0:
         raise Failed(
-            f"three heartbeats, one each 0.05 s, took {took:.2f} s: five callbacks of 0.4 s held "
+            f"three heartbeats, one each 0.05 s, took {took:.2f} s: twelve callbacks of 0.4 s held "
             "them up"
         )
 
@@ -91,7 +91,7 @@ def disconnect_inside_of_a_callback(bench: Bench) -> None:
     connection.until_close_frame()
     connection.close_frame(1000)
     connection.until_ended()
-    bench.disconnect(within=3.0)
+    bench.disconnect()
     bench.nothing_left()
     peer.nobody_comes(0.1, "disconnect() was called")
 
@@ -106,11 +106,11 @@ def close_while_a_callback_runs(bench: Bench) -> None:
     bench.client(peer.url())
     bench.subject.react("message_received", Reaction.SLOW)
     connection = bench.log_in(peer)
-    connection.write(b"".join(connection.push(f"{n}", n + 1) for n in range(10)))
+    connection.write(b"".join(connection.push(f"{n}", n + 1) for n in range(30)))
     bench.wait(ev.MessageReceived)
     begin = time.monotonic()
     bench.close()
     took = time.monotonic() - begin
-    if took > 3.5:
-        raise Failed(f"close() took {took:.1f} s: ten callbacks of 0.4 s are not waited for")
+    if took > 8.0:
+        raise Failed(f"close() took {took:.1f} s: thirty callbacks of 0.4 s are not waited for")
     connection.until_ended()

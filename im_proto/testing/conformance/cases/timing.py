@@ -22,16 +22,16 @@ _ARM = "the timer: after every step() compare next_deadline() with what it is ar
 )
 def a_deadline_that_moves_nearer(bench: Bench) -> None:
     peer = bench.peer()
-    bench.client(peer.url(), timeouts={"ack": 0.2})
+    bench.client(peer.url(), timeouts={"ack": 1})
     connection = bench.log_in(peer)
     begin = time.monotonic()
     bench.send("unanswered")
     connection.next(ChatSendToOne)
     if not isinstance(connection.receive(), HeartbeatRequest):
-        raise Failed("after a message that is not answered in 0.2 s a probe was due")
+        raise Failed("after a message that is not answered in 1 s a probe was due")
     took = time.monotonic() - begin
-    if took < 0.19:
-        raise Failed(f"the probe came after {took:.3f} s; it was due after 0.2 s: the deadline of "
+    if took < 0.99:
+        raise Failed(f"the probe came after {took:.3f} s; it was due after 1 s: the deadline of "
                      "next_deadline() is on the clock that step() is given")  # fmt: skip
 
 
@@ -42,15 +42,14 @@ def a_deadline_that_moves_nearer(bench: Bench) -> None:
 )
 def a_deadline_that_moves_away(bench: Bench) -> None:
     peer = bench.peer()
-    bench.client(peer.url(), timeouts={"partial": 0.15}, heartbeat={"interval": 0.6, "timeout": 10})
+    heartbeat = {"interval": 0.5, "timeout": 0.1, "max_missed": 100}
+    bench.client(peer.url(), timeouts={"ack": 0.2}, heartbeat=heartbeat)
     connection = bench.log_in(peer)
-    frame = connection.push("in two halves", 1)
-    connection.write(frame[:5])
-    time.sleep(0.02)
-    connection.write(frame[5:])
-    bench.received(["in two halves"], "a message in two halves did not come")
-    bench.wait(ev.HeartbeatSent, within=2.5, why="0.15 s were armed, then it was put off to 0.6 s")
-    bench.never(ev.Disconnected, "the rest of the message came in time")
+    bench.send("answered at once")
+    connection.take(1)
+    bench.wait(ev.MessageAccepted)
+    # three: where the answer was late, the first is the probe that asks for it
+    bench.wait(ev.HeartbeatSent, 3, why="0.2 s were armed, then it was put off to 0.5 s")
 
 
 @TIMING.case(
@@ -62,8 +61,8 @@ def two_deadlines_at_once(bench: Bench) -> None:
     bench.client(peer.url(), timeouts={"partial": 0.2}, heartbeat={"interval": 0.2, "timeout": 10})
     connection = bench.log_in(peer)
     connection.write(connection.push("never complete", 1)[:5])
-    bench.wait(ev.HeartbeatSent, within=2.5)
-    bench.wait(ev.Disconnected, within=2.5, why="half a frame came, and for 0.2 s nothing more")
+    bench.wait(ev.HeartbeatSent)
+    bench.wait(ev.Disconnected, why="half a frame came, and for 0.2 s nothing more")
 
 
 @TIMING.case(
@@ -77,7 +76,7 @@ def a_row_of_deadlines(bench: Bench) -> None:
     bench.log_in(peer)
     bench.wait(ev.HeartbeatSent, 5, why="an unanswered heartbeat is repeated")
     took = time.monotonic() - begin
-    if not 0.45 < took < 2.5:
+    if took < 0.45:
         raise Failed(f"five heartbeats, one each 0.1 s, took {took:.2f} s")
 
 
@@ -93,10 +92,10 @@ def an_idle_client_sleeps(bench: Bench) -> None:
     bench.send("unanswered")
     time.sleep(0.05)
     before = time.process_time()
-    time.sleep(0.3)
+    time.sleep(0.5)
     used = time.process_time() - before
-    if used > 0.15:
-        raise Failed(f"an idle client used {used:.2f} s of the processor in 0.3 s")
+    if used > 0.05:  # a tenth: one that spins may have to share the processor with others
+        raise Failed(f"an idle client used {used:.2f} s of the processor in 0.5 s")
 
 
 @TIMING.case(
@@ -123,6 +122,6 @@ def a_call_wakes_the_loop(bench: Bench) -> None:
     bench.log_in(peer).finish()
     bench.wait(ev.Reconnecting)
     peer.nobody_comes(0.05, "the next attempt is due after 60 s")
-    bench.call("feed()", lambda: bench.subject.feed(NetworkChanged())).result(2.0)
-    peer.accept(within=2.0).log_in()
+    bench.call("feed()", lambda: bench.subject.feed(NetworkChanged())).result()
+    peer.accept().log_in()
     bench.wait(ev.Reconnected)
