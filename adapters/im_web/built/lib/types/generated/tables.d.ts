@@ -69,7 +69,6 @@ export declare const MOST_ITEMS = 30000;
 export declare const AUTH_REFUSALS: readonly [401, 403, 4001];
 export declare const LATE = 1;
 export declare const GRACE = 1;
-export declare const RETRY_AFTER = 1;
 export declare const MAX_BATCH = 1024;
 export declare const CAPABILITIES: readonly ["seq", "batch", "status", "receipts", "typing", "presence", "refresh", "sessions", "inline"];
 export declare const STRICT_AFTER = 2;
@@ -105,6 +104,7 @@ export declare const FILLING = 0.8;
 export declare const DRAINED = 0.5;
 export declare const KEY_LENGTH = 256;
 export declare const MAX_TTL = 1000000000;
+export declare const RETRY_AFTER = 1;
 export declare const CLEAN_FROM = 64;
 export declare const MAX_RETRY_AFTER = 86400;
 export declare const SHARES: {
