@@ -70,6 +70,7 @@ class _Batch:
         self._heads: dict[UserId, int] = {}
         self._entries: dict[UserId, list[Entry]] = {}
         self._acquainted: list[decide.Pair] = []
+        self._fenced: list[CursorMove] = []
 
     def committed(self) -> Committed:
         """The answer, once it is on disk."""
@@ -80,6 +81,7 @@ class _Batch:
             heads=tuple(self._heads.items()),
             entries=tuple((user, tuple(entries)) for user, entries in self._entries.items()),
             acquainted=tuple(self._acquainted),
+            fenced=tuple(self._fenced),
         )
 
     def apply(
@@ -121,6 +123,7 @@ class _Batch:
         for user, entries in plan.by_mailbox():
             self._entries.setdefault(user, []).extend(entries)
         self._acquainted += plan.acquainted
+        self._fenced += plan.fenced
 
     def salvage(self) -> None:
         """Each part in a savepoint, halved until the culprits stand alone."""

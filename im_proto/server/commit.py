@@ -146,7 +146,8 @@ def plan_commit(
 
     Args:
         submissions: messages on their way in.
-        cursors: acknowledgements; those that are fenced, go back or make no sense are dropped.
+        cursors: acknowledgements; those that go back or make no sense are dropped, those that are
+            fenced are told of.
         snapshot: what `wanted(submissions, cursors, reads)` asked for.
         at: the time of acceptance, in milliseconds since 1970.
         reads: what was read.
@@ -173,6 +174,7 @@ def plan_commit(
         sessions=draft.sessions,
         heads=draft.heads(),
         acquainted=tuple(draft.acquainted),
+        fenced=tuple(receipts.fenced),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..wire import UserId
-from .records import CommitResult, Entry, Login, Marked, StatusItem
+from .records import CommitResult, CursorMove, Entry, Login, Marked, StatusItem
 from .talk import SendTo
 
 # --- of a connection
@@ -92,6 +92,7 @@ class Committed:
         heads: the newest seq of every mailbox that grew.
         entries: what came into mailboxes, in order, in those that grew.
         acquainted: who shares an active session from now on.
+        fenced: the cursors that were not moved, as there is a newer login of their device.
     """
 
     request: int
@@ -100,6 +101,7 @@ class Committed:
     heads: tuple[tuple[UserId, int], ...] = ()
     entries: tuple[tuple[UserId, tuple[Entry, ...]], ...] = ()
     acquainted: tuple[tuple[UserId, UserId], ...] = ()
+    fenced: tuple[CursorMove, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from .questions import UNSAID
 from .records import (
     CommitResult,
     Conflicting,
+    CursorMove,
     Fenced,
     Held,
     Marked,
@@ -158,6 +159,8 @@ class Mail(Pushes):
                 self._site.stored(submission, result)
         for mark, marked in zip(commit.reads, done.marks, strict=True):
             self._on_marked(mark, marked)
+        for move in done.fenced:
+            self._on_fenced_cursor(move)
         if given_up:  # what they queued behind a message that is dropped may not go ahead of it
             self._commits.drop(lambda waiter: waiter in given_up)
         self._commits.resubmit(stale)
@@ -189,6 +192,12 @@ class Mail(Pushes):
             return True
         self._lost_elsewhere(newer)
         return False
+
+    def _on_fenced_cursor(self, move: CursorMove) -> None:
+        """A newer login of the device exists; who only acknowledges learns of it by this alone."""
+        session = self._roster.of_device(move.user, move.device)
+        if session is not None and session.generation <= move.generation:
+            self._lost_elsewhere([session])
 
     def _still_here(self, waiters: Collection[Waiter]) -> list[Session]:
         sessions = (self._roster.get(w) for w in dict.fromkeys(waiters) if isinstance(w, int))

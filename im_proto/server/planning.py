@@ -10,7 +10,15 @@ from typing import Final
 
 from ..wire import UserId
 from ..wire.session import ACTIVE
-from .records import PLAIN, CommitResult, Entry, Marked, ReadSyncEntry, ReceiptEntry
+from .records import (
+    PLAIN,
+    CommitResult,
+    CursorMove,
+    Entry,
+    Marked,
+    ReadSyncEntry,
+    ReceiptEntry,
+)
 from .rows import (
     Awaiting,
     BookSession,
@@ -107,6 +115,7 @@ class Plan:
         sessions: those that are new or have changed, as they are afterwards.
         heads: the newest seq of every mailbox that grew.
         acquainted: who shares an active session from now on.
+        fenced: the cursors that were not moved, as there is a newer login of their device.
     """
 
     results: tuple[CommitResult, ...]
@@ -118,6 +127,7 @@ class Plan:
     sessions: Mapping[int, BookSession]
     heads: tuple[tuple[UserId, int], ...]
     acquainted: tuple[Pair, ...]
+    fenced: tuple[CursorMove, ...]
 
     def by_mailbox(self) -> tuple[tuple[UserId, tuple[Entry, ...]], ...]:
         """What comes into each mailbox, as it will be read from there."""

@@ -29,13 +29,18 @@ class Receipts:
 
     def __init__(self, draft: Draft, snapshot: Snapshot) -> None:
         self._draft = draft
+        #: moves that were not made, as there is a newer login of their device
+        self.fenced: list[CursorMove] = []
         self._undelivered = _by_recipient(snapshot.undelivered)
         self._unread = _by_recipient(snapshot.unread)
 
     def move(self, move: CursorMove) -> None:
         """Move the cursor of a device, unless that is fenced, goes back or makes no sense."""
         draft, user, key = self._draft, move.user, (move.user, move.device)
-        if not sound_cursor(move) or draft.is_fenced(user, move.device, move.generation):
+        if not sound_cursor(move):
+            return
+        if draft.is_fenced(user, move.device, move.generation):
+            self.fenced.append(move)
             return
         device = draft.device(key)
         began = device.cursor

@@ -102,6 +102,7 @@ class MemoryStore:
             heads=plan.heads,
             entries=plan.by_mailbox(),
             acquainted=plan.acquainted,
+            fenced=plan.fenced,
         )
 
     def login(self, action: StoreLogin) -> LoginStored:

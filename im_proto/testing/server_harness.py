@@ -161,6 +161,8 @@ class ServerHarness(Harness[inp.Input]):
             model.session(event.connection).blocked = isinstance(event, inp.WriteBlocked)
         elif isinstance(event, inp.Committed):
             model.committed(event)
+        elif isinstance(event, inp.LoginStored):
+            model.logged_in(event)
         elif isinstance(event, inp.Retained):
             model.retained(event)
         elif isinstance(event, inp.StoreFailed):
@@ -192,6 +194,8 @@ class ServerHarness(Harness[inp.Input]):
             model.asked_to_commit(action)
             self.requests.append(action)
         elif isinstance(action, act.StoreAction):
+            if isinstance(action, act.StoreLogin):
+                model.asked_to_log_in(action)
             self.requests.append(action)
         elif isinstance(action, act.RulesBroken):
             assert self.peers[action.connection].ended

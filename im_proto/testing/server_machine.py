@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from ..server import inputs as inp
+from ..server.actions import StoreLogin
 from ..server.engine import frame_limits
 from ..server.login import CAPABILITIES
 from ..wire import (
@@ -66,7 +67,8 @@ class ServerEngineMachine(ServerHarness):
     in the past, and always one while there is a connection; one commit at a time, in the order of
     arrival; what is accepted was committed, and is answered once; what was committed is pushed,
     without holes, in order, never far beyond the ack; a device that comes back misses nothing;
-    one connection per device. At the end, when everybody has left, nothing is kept of them.
+    one connection per device, and none of which it is known that its device logged in elsewhere. At
+    the end, when everybody has left, nothing is kept of them.
     """
 
     def __init__(self) -> None:
@@ -154,6 +156,19 @@ class ServerEngineMachine(ServerHarness):
         """At what it was asked first."""
         request = self.requests.popleft().request
         self.do(inp.StoreFailed(request=request, reason="the disk is full"))
+
+    # else where a device begins that is new to both gateways is for the other one to say
+    @precondition(lambda self: self.peers and self.config.first_login == "oldest")
+    @rule(which=_peer)
+    def a_device_logs_in_elsewhere(self, which: int) -> None:
+        """At another gateway on the same store."""
+        peer = self.some(which)
+        if peer is None:
+            return
+        session = self.model.session(peer.connection)
+        if session.user is not None:
+            user, device = session.user, session.device
+            self.store.carry_out(StoreLogin(request=0, user=user, device=device, resume_seq=None))
 
     # ------------------------------------------------------------ rules: messages
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ..config import ServerConfig
-from ..server.actions import StoreCommit
-from ..server.inputs import Committed, Retained
+from ..server.actions import StoreCommit, StoreLogin
+from ..server.inputs import Committed, LoginStored, Retained
 from ..server.records import PLAIN, Conflicting, Fenced, Stored, Submission
 from ..wire import (
     AuthRequest,
@@ -128,7 +128,11 @@ class ServerModel:
         self._broadcasts: set[tuple[UserId, int, str]] = set()
         #: by user: what came in and is in no commit yet, in order
         self._queues: defaultdict[UserId | None, deque[_Sent]] = defaultdict(deque)
-        #: connections of which a message was in conflict
+        #: by request: whose log-in is with the store
+        self._logins: dict[int, tuple[UserId, str]] = {}
+        #: the newest log-in of each device that the server was told of
+        self._generations: dict[tuple[UserId, str], int] = {}
+        #: connections of which a message was in conflict, or whose log-in is fenced
         self._to_end: list[int] = []
 
     def session(self, connection: int) -> Session:
@@ -178,6 +182,16 @@ class ServerModel:
         self.session(connection).online = False
 
     # ------------------------------------------------------------ the store
+
+    def asked_to_log_in(self, action: StoreLogin) -> None:
+        """The server wants a log-in written."""
+        self._logins[action.request] = (action.user, action.device)
+
+    def logged_in(self, done: LoginStored) -> None:
+        """The store has written it."""
+        device = self._logins.pop(done.request)
+        known = self._generations.get(device, 0)
+        self._generations[device] = max(known, done.login.generation)
 
     def asked_to_commit(self, action: StoreCommit) -> None:
         """The server wants this written."""
@@ -230,11 +244,13 @@ class ServerModel:
         # what is behind a conflict is sent again after the next log-in
         for sender, queue in self._queues.items():
             self._queues[sender] = deque(sent for sent in queue if sent[:2] not in conflicts)
-        self._to_end = [
-            session.connection
-            for session in self.sessions.values()
-            if session.online and (session.user, session.device) in conflicts
-        ]
+        outdated = _fenced(action, done)
+        for session in self.sessions.values():
+            if session.online and session.user is not None:
+                device = (session.user, session.device)
+                login = (*device, self._generations.get(device, 0))
+                if device in conflicts or login in outdated:
+                    self._to_end.append(session.connection)
 
     def retained(self, done: Retained) -> None:
         """The store has let go of some."""
@@ -420,6 +436,18 @@ class ServerModel:
                     f"connection {session.connection} was pushed {session.sent} of {head}, "
                     "and nothing is under way"
                 )
+
+
+def _fenced(action: StoreCommit, done: Committed) -> set[tuple[UserId, str, int]]:
+    """The log-ins that are older than one that the store knows of, with their generations."""
+    found = {(move.user, move.device, move.generation) for move in done.fenced}
+    for submission, result in zip(action.submissions, done.results, strict=True):
+        if isinstance(result, Fenced):
+            found.add((submission.sender, submission.device, submission.generation))
+    for mark, marked in zip(action.reads, done.marks, strict=True):
+        if marked.found is None:
+            found.add((mark.reader, mark.device, mark.generation))
+    return found
 
 
 def _as_sent(submission: Submission) -> _Sent:

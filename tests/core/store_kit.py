@@ -37,6 +37,7 @@ class Store(MemoryStore):
         plan = self.plan
         assert (done.results, done.marks) == (plan.results, plan.marks)
         assert (done.heads, done.acquainted) == (plan.heads, plan.acquainted)
+        assert done.fenced == plan.fenced
         return plan
 
     def enter(self, user, device) -> int:

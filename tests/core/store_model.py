@@ -124,9 +124,14 @@ class Model:
     # ---- cursors and what was read
 
     def move(self, move, at):
-        key = (move.user, move.device)
+        """Is it fenced?"""
         if self._fenced(move.user, move.device, move.generation):
-            return
+            return True
+        self._move(move, at)
+        return False
+
+    def _move(self, move, at):
+        key = (move.user, move.device)
         old = self.cursors.get(key)
         if old is not None and old >= move.seq:
             return

@@ -102,8 +102,7 @@ def test_a_batch_is_decided_like_one_thing_after_the_other(steps):
             before = {user: box.head for user, box in store._mailboxes.items()}
             plan = store.put(submissions, cursors, reads, at, LIFETIME)
             held = set()
-            for one in cursors:
-                model.move(one, at)
+            assert list(plan.fenced) == [one for one in cursors if model.move(one, at)]
             assert list(plan.marks) == [model.mark(one, at) for one in reads]
             assert list(plan.results) == [model.submit(new, at, held) for new in submissions]
             grown = {u: len(b) for u, b in model.boxes.items() if len(b) != before.get(u, 0)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from core.server_kit import FULL, Kit
 from im_proto.server.actions import StoreCommit, StoreLogin
 from im_proto.server.inputs import Committed
+from im_proto.server.pushes import CURSOR_DELAY
 from im_proto.server.records import Fenced
 
 
@@ -110,6 +111,74 @@ def test_a_login_at_another_gateway_ends_this_one() -> None:
     assert one.of("KICK") == [{"reason": "this device logged in elsewhere", "reconnect": False}]
     assert kit.gateway.online() == {2: 1}
     assert two.contents == []
+
+
+def elsewhere(kit: Kit, user: int, device: str = "phone") -> None:
+    """The device logs in at another gateway on the same store."""
+    login = StoreLogin(request=0, user=user, device=device, resume_seq=None)
+    assert kit.store.login(login).login.generation > 1
+
+
+def test_who_only_acknowledges_learns_of_a_login_at_another_gateway_too() -> None:
+    kit = Kit()
+    one, two = kit.user(1), kit.user(2)
+    kit.wait(CURSOR_DELAY)  # where they have begun is written
+    elsewhere(kit, 2)
+    one.chat(1, 2, "m1")
+    assert two.contents == ["m1"] and two.code is None
+    two.ack(1)
+    kit.wait(CURSOR_DELAY)
+    assert two.code == 4004
+    assert two.of("KICK") == [{"reason": "this device logged in elsewhere", "reconnect": False}]
+    assert kit.gateway.online() == {1: 1}
+    assert kit.cursor(2) == 0  # it has acknowledged nothing
+    assert kit.user(2).contents == ["m1"]
+
+
+def test_a_cursor_and_messages_that_are_fenced_end_their_connection_once() -> None:
+    kit = Kit()
+    one, two = kit.user(1), kit.user(2)
+    one.chat(1, 2, "m1")
+    elsewhere(kit, 2)
+    kit.holding = True
+    one.chat(2, 2, "m2")
+    two.ack(1)
+    two.send("CHAT_READ_RECEIPT_REQUEST", msgId=1, fromUser=1)
+    two.chat(1, 1, "lost")
+    kit.release()
+    last = kit.commits[-1]
+    assert [len(part) for part in (last.submissions, last.cursors, last.reads)] == [1, 1, 1]
+    assert two.code == 4004 and len(two.of("KICK")) == 1 and two.answers == []
+    assert one.code is None and one.contents == [] and kit.gateway.online() == {1: 1}
+
+
+def test_a_fenced_cursor_of_an_older_login_leaves_the_newer_one() -> None:
+    kit = Kit()
+    one, old = kit.user(1), kit.user(2)
+    one.chat(1, 2, "m1")
+    kit.holding = True
+    old.ack(1)
+    one.chat(2, 2, "m2")  # the cursor goes along, behind …
+    held = kit.held.pop()
+    assert isinstance(held, StoreCommit) and held.cursors
+    new = kit.user(2)  # … the log-in of the newer one
+    kit.held.append(held)
+    kit.answer(1)
+    assert old.code == 4004 and new.code is None
+    kit.release()
+    assert new.code is None and kit.gateway.online() == {1: 1, 2: 1}
+    assert new.contents == ["m2"]
+
+
+def test_plain_logins_are_never_fenced_however_many_there_are() -> None:
+    kit = Kit()
+    one, tabs = kit.user(1), [kit.plain(2), kit.plain(2)]
+    late = StoreLogin(request=0, user=2, device="", resume_seq=None)
+    assert kit.store.login(late).login.generation == 0
+    one.chat(1, 2, "m1")  # their pongs acknowledge it
+    kit.wait(CURSOR_DELAY)
+    assert kit.cursor(2, "") == 1
+    assert [tab.code for tab in tabs] == [None, None] and kit.gateway.online() == {1: 1, 2: 2}
 
 
 def test_a_connection_that_leaves_before_its_login_is_stored_still_ends_the_older_one() -> None:

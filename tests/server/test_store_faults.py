@@ -131,6 +131,14 @@ def test_cursors_are_kept_beside_poison(poisoned):
     assert (found.cursor, found.last_msg_id) == (5, 0)
 
 
+def test_fenced_cursors_are_told_of_beside_poison(poisoned):
+    old = CursorMove(user=1, device="a", generation=7, seq=5)
+    good = CursorMove(user=1, device="a", generation=1, seq=5)
+    submissions = (message(0, content=POISON),)
+    request = StoreCommit(request=1, submissions=submissions, cursors=(old, good), at=AT)
+    assert poisoned.commit(request).fenced == (old,)
+
+
 def test_a_cursor_that_is_refused_takes_nothing_along(store, caplog):
     store._database._writer.connection.driver_connection.execute(
         """CREATE TRIGGER poison BEFORE UPDATE ON devices WHEN NEW.cursor = 13

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from itertools import chain
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -184,6 +185,42 @@ def in_turn(action, now):
     return action, now
 
 
+@pytest.fixture(params=["sql", "memory"])
+def either(request, tmp_path):
+    if request.param == "memory":
+        yield MemoryStore()
+        return
+    with Store(f"sqlite:///{tmp_path / 'im.db'}", "process") as store:
+        yield store
+
+
+def test_a_cursor_of_an_older_login_is_told_of_and_changes_nothing(either):
+    def moved(*cursors):
+        done = either.commit(StoreCommit(request=1, submissions=(), cursors=cursors, at=1))
+        assert (done.results, done.marks, done.heads) == ((), (), ())
+        return done.fenced
+
+    def login(device="a"):
+        action = StoreLogin(request=2, user=2, device=device, resume_seq=None)
+        return either.login(action).login
+
+    old, new = (
+        CursorMove(user=2, device="a", generation=generation, seq=2 + generation)
+        for generation in (1, 2)
+    )
+    plain = CursorMove(user=2, device=PLAIN, generation=0, seq=9)
+    assert moved(old) == (old,)  # it has never logged in
+    assert (login().generation, login(PLAIN).generation) == (1, 0)
+    assert moved(old, plain) == ()
+    assert moved(replace(old, seq=2), plain) == ()  # going back is not of an older login
+    assert (login().cursor, login(PLAIN).cursor) == (3, 9)
+    further = replace(old, seq=7)
+    assert moved(plain, further, new, replace(old, seq=-1)) == (further,)
+    found = login()
+    assert (found.generation, found.cursor) == (3, 4)
+    assert moved(new, further) == (new, further)
+
+
 def test_it_answers_like_the_store_in_memory(tmp_path):
     # One file for all examples: making one takes longer than an example.
     seen: Counter[str] = Counter()
@@ -243,6 +280,7 @@ def test_it_answers_like_the_store_in_memory(tmp_path):
         "known",
         "waiting",
         "others",
+        "fenced cursors",
     ):
         assert seen[what], seen
 
@@ -294,6 +332,7 @@ def note(found, seen):
     match found:
         case Committed():
             seen.update(type(result).__name__ for result in found.results)
+            seen["fenced cursors"] += len(found.fenced)
         case StatusFound():
             seen.update(item.status for item in found.items)
         case Retained():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from im_proto.client import Status
@@ -10,12 +12,16 @@ from im_proto.client import inputs as ci
 from im_proto.config import ServerConfig
 from im_proto.errors import IMErrorCode
 from im_proto.server import inputs as si
-from im_proto.server.actions import Answered, MessageStored
+from im_proto.server.actions import Answered, MessageStored, StoreCommit
+from im_proto.server.hub import Hub
+from im_proto.server.inputs import Committed
 from im_proto.server.records import MailboxEntry
 from im_proto.testing import FAULTS, Handles, SimulationFailure, SimWorld, simulate
+from im_proto.testing.memory import MemoryStore
 from im_proto.testing.sim import describe
 from im_proto.testing.sim.chaos import Chaos
 from im_proto.testing.sim.client import ClientNode
+from im_proto.testing.sim.flood_faults import USER
 
 
 def three(seed: int = 1) -> tuple[SimWorld, list[ClientNode], Chaos]:
@@ -353,6 +359,34 @@ def test_a_login_elsewhere_fences_this_one() -> None:
     assert any("4004" in text or "elsewhere" in text for text in errors(clients))
 
 
+def test_a_login_elsewhere_ends_who_only_acknowledges() -> None:
+    world, clients, chaos = three()
+    chaos._victim = clients[2]
+    world.run(2)
+    assert FAULTS["login_elsewhere"](chaos)
+    clients[0].send(2, "acknowledged")
+    world.run(5)
+    assert [m.content for m in clients[2].received] == ["acknowledged"]
+    assert clients[2].status is Status.DISCONNECTED
+    assert any("4004" in text for text in errors(clients[2:]))
+    clients[2].connect()
+    world.settle()
+
+
+def test_who_is_fenced_and_stays_is_found_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Hub, "_on_fenced_cursor", lambda hub, move: None)
+    world, clients, chaos = three()
+    chaos._victim = clients[2]
+    world.run(2)
+    assert FAULTS["login_elsewhere"](chaos)
+    clients[0].send(2, "acknowledged")
+    world.run(5)
+    gateway = world.server.gateway
+    assert gateway is not None
+    with pytest.raises(SimulationFailure, match="2 has acknowledged 1 on device 'c', and the st"):
+        world.invariants.at_rest(world.server, gateway)
+
+
 # ---------------------------------------------------------------- tokens
 
 
@@ -508,6 +542,39 @@ def test_strangers_are_thrown_out_or_leave() -> None:
     gateway = world.server.gateway
     assert gateway is not None
     assert len(gateway.engines) == len(clients)
+
+
+def test_a_flood_is_held_up_and_costs_the_others_nothing() -> None:
+    world, clients, chaos = three()
+    small = {"envelopes_per_second": 5.0, "envelope_burst": 20, "admissions": 50}
+    world.server.reconfigure(world.server.config.model_copy(update=small))
+    for _ in range(20):
+        assert FAULTS["flood"](chaos)
+        world.say_something(world.rng.choice(clients))
+        world.run(3.0)
+    chaos.heal()
+    world.settle()
+    stored = [message for message in world.server.store.messages if message.sender == USER]
+    written = [sent for sent in world.ledger._messages.values() if sent.client is None]
+    assert 20 < len(stored) < len(written) / 2
+    told = {m.content for client in clients for m in client.received if m.from_user == USER}
+    assert told == {message.content for message in stored if message.to_user != USER} != set()
+    gateway = world.server.gateway
+    assert gateway is not None and gateway.online() == {1: 2, 2: 1}
+
+
+def test_what_a_stranger_writes_is_stored_in_order_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = MemoryStore.commit
+
+    def commit(self: MemoryStore, action: StoreCommit) -> Committed:
+        done = original(self, replace(action, submissions=action.submissions[::-1]))
+        return replace(done, results=done.results[::-1])
+
+    monkeypatch.setattr(MemoryStore, "commit", commit)
+    world, _, chaos = three()
+    FAULTS["flood"](chaos)
+    with pytest.raises(SimulationFailure, match=r"'stranger#.*' was overtaken on its way"):
+        world.run(10.0)
 
 
 def test_a_message_that_can_not_be_stored_fails_alone() -> None:

@@ -201,10 +201,10 @@ def a_peer_can_raise(p: Patch) -> None:
     def dispatch(self: A, message: A) -> None:
         raise AssertionError("raised by what a peer said")
 
-    from im_proto.client import core
+    from im_proto.client import hearing
 
-    for kind in core._SAID:
-        p.setitem(core._SAID, kind, dispatch)
+    for kind in hearing._SAID:
+        p.setitem(hearing._SAID, kind, dispatch)
 
 
 def no_window(p: Patch) -> None:

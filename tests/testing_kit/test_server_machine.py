@@ -173,6 +173,14 @@ def a_device_may_be_here_twice(p: Patch) -> None:
     p.setattr(Roster, "of_device", lambda self, user, device: None)
 
 
+def who_is_fenced_stays(p: Patch) -> None:
+    p.setattr(Hub, "_lost_elsewhere", lambda self, sessions: None)
+
+
+def who_only_acknowledges_and_is_fenced_stays(p: Patch) -> None:
+    p.setattr(Hub, "_on_fenced_cursor", lambda self, move: None)
+
+
 def a_new_login_begins_at_the_end(p: Patch) -> None:
     start = entrance.start_of
     p.setattr(
@@ -284,6 +292,7 @@ QUICK = {
     a_push_is_left_out,
     a_connection_goes_on_after_a_conflict,
     no_end_of_unacked,
+    who_only_acknowledges_and_is_fenced_stays,
     another_content_is_pushed,
     a_deadline_that_does_not_move,
     the_store_leaves_a_hole,
@@ -303,6 +312,8 @@ SABOTAGES: list[tuple[Callable[[Patch], None], str, dict[str, Any]]] = [
     (no_end_of_unacked, "pushes beyond the ack", {"unacked": 1}),
     (another_content_is_pushed, "the mailbox has|in no mailbox", {}),
     (a_device_may_be_here_twice, "two connections of one device", {}),
+    (who_is_fenced_stays, r"connection \d+ goes on", {}),
+    (who_only_acknowledges_and_is_fenced_stays, r"connection \d+ goes on", {}),
     (a_new_login_begins_at_the_end, "begin with the oldest|never acknowledged", {}),
     (more_is_granted_than_asked, "was not asked for|that nobody asked for|was not granted", {}),
     (online_for_ever, "are online", {}),

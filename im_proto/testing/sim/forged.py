@@ -26,6 +26,11 @@ _CLOSES: Final = (
 )
 
 
+def envelope(kind: str, **message: Any) -> str:
+    """One envelope, as the family writes it."""
+    return json.dumps({"type": kind, "message": json.dumps(message)})
+
+
 def frame(rng: random.Random, kind: int, payload: bytes, *, masked: bool) -> bytes:
     """A whole frame (RFC 6455 section 5.2) of at most 65,535 bytes."""
     size = len(payload)
@@ -158,4 +163,4 @@ def _batch(*frames: Frame) -> Frame:
 
 
 def _message(kind: str, **message: Any) -> Frame:
-    return TEXT, json.dumps({"type": kind, "message": json.dumps(message)}).encode()
+    return TEXT, envelope(kind, **message).encode()

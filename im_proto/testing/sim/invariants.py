@@ -108,6 +108,20 @@ class Invariants:
         for what, count in left.items():
             if count:
                 self._world.fail(f"the server is at rest, and there are {count} {what}")
+        if hub._commits.idle:
+            for session in hub._roster.all():
+                self._written(node, session)
+
+    def _written(self, node: ServerNode, session: Session) -> None:
+        """What a log-in has acknowledged is in the store; one that is fenced is not here."""
+        device = node.store._devices.get((session.user, session.device))
+        cursor = (device.cursor if device is not None else None) or 0
+        # below the oldest no number stands for anything
+        if session.acked > cursor and session.acked >= node.store.oldest(session.user):
+            self._world.fail(
+                f"user {session.user} has acknowledged {session.acked} on device "
+                f"{session.device!r}, and the store has {cursor}"
+            )
 
     def _ahead(self, name: str, deadline: float | None, now: float) -> None:
         if deadline is not None and deadline <= now:

@@ -22,6 +22,7 @@ What is told beside the messages stands in `hearsay.py`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from ...client import events as ev
@@ -54,7 +55,7 @@ class Submitted:
     __slots__ = ("client", "conversation", "end", "index", "ref", "seq")
 
     def __init__(
-        self, client: ClientNode, ref: int, conversation: Conversation, index: int
+        self, client: ClientNode | None, ref: int, conversation: Conversation, index: int
     ) -> None:
         self.client = client
         self.ref = ref
@@ -229,12 +230,16 @@ class Ledger:
             self._installed[client].sent[ref] = message
         self.submissions += 1
 
-    def submitted_by_site(self, from_user: UserId, to_user: UserId, content: str) -> None:
-        """The site writes as a user; nobody but the site hears what became of it."""
-        client = next(c for c in self._engines if c.config.user_id == from_user)
-        message = Submitted(client, 0, Conversation(plain=True), 0)
-        message.end = "unknown"
-        self._messages[from_user, to_user, content] = message
+    def submitted_unheard(
+        self, from_user: UserId, to_user: UserId, contents: Iterable[str]
+    ) -> None:
+        """Somebody without an engine writes this as a user, in this order; no application hears
+        what became of it."""
+        conversation = Conversation(plain=True)
+        for index, content in enumerate(contents):
+            message = Submitted(None, 0, conversation, index)
+            message.end = "unknown"
+            self._messages[from_user, to_user, content] = message
 
     def refused(self, client: ClientNode, ref: int) -> None:
         """The engine did not take it: its queue is full."""
@@ -284,10 +289,10 @@ class Ledger:
         known.conversation.stored = max(known.index, known.conversation.stored)
 
     def _check_record(self, known: Submitted, message: Message) -> None:
-        disk = known.client.disk
-        if disk is None or known.end is not None:
+        client = known.client
+        if client is None or client.disk is None or known.end is not None:
             return
-        record = disk.outgoing.get(known.ref)
+        record = client.disk.outgoing.get(known.ref)
         if record is None or (record.handed_at is None and record.end is None):
             self._broken(f"{message.content!r} was sent before its record was on disk")
 

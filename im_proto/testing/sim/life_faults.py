@@ -214,17 +214,13 @@ def new_epoch(chaos: Chaos) -> bool:
 @fault
 def login_elsewhere(chaos: Chaos) -> bool:
     """A device logs in at another gateway on the same store: this one's login is fenced."""
-    client, network = chaos.client(), chaos.world.network
+    client = chaos.client()
     if client.engine is None or not client.config.extensions:
         return False
     user, device = client.config.user_id, client.engine.device_id
     server = chaos.world.server
     at = int(server.machine.wall(chaos.world.now) * 1000)
     server.store.login(StoreLogin(request=0, user=user, device=device, resume_seq=None, at=at))
-    end = client.end
-    if end is not None:
-        # Nobody needs its link any more; and who only acknowledges is never told that it is fenced.
-        chaos.undo(chaos.rng.uniform(0.5, 20), lambda: network.cut(end) if end.connected else None)
     return True
 
 

@@ -36,7 +36,7 @@ class Site:
 
     def send(self, from_user: UserId, to_user: UserId, content: str) -> None:
         """Write as a user."""
-        self._server.world.ledger.submitted_by_site(from_user, to_user, content)
+        self._server.world.ledger.submitted_unheard(from_user, to_user, [content])
         self._server.feed(
             inp.SendAsked(
                 request=self._request(), from_user=from_user, to_user=to_user, content=content

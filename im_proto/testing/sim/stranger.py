@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final
 
-from .forged import BINARY, CLOSE, PING, PONG, TEXT, frame
+from .forged import BINARY, CLOSE, PING, PONG, TEXT, envelope, frame
 from .network import End
 from .node import Node
 
@@ -16,7 +15,8 @@ _UPGRADE: Final = (
     b"GET %s HTTP/1.1\r\nHost: server\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
-_GOOD: Final = _UPGRADE % b"/ws"
+#: A request for an upgrade that any server takes.
+GOOD: Final = _UPGRADE % b"/ws"
 
 
 class Stranger(Node[Any]):
@@ -99,8 +99,7 @@ def script(world: SimWorld) -> list[bytes]:
     token = world.tokens.make(1)
 
     def say(kind: str, **message: Any) -> bytes:
-        body = json.dumps({"type": kind, "message": json.dumps(message)}).encode()
-        return frame(rng, TEXT, body, masked=True)
+        return frame(rng, TEXT, envelope(kind, **message).encode(), masked=True)
 
     def raw(kind: int, payload: bytes) -> bytes:
         return frame(rng, kind, payload, masked=True)
@@ -120,27 +119,27 @@ def script(world: SimWorld) -> list[bytes]:
     return rng.choice(
         (
             [],
-            [bytes([byte]) for byte in _GOOD[:80]],
-            [_GOOD[:40], _GOOD[40:]],
+            [bytes([byte]) for byte in GOOD[:80]],
+            [GOOD[:40], GOOD[40:]],
             [_UPGRADE % b"/elsewhere"],
             [_UPGRADE % b"/ws?with=query"],
             [b"\x16\x03\x01 this is TLS", b"more"],
             [b"GET /ws HTTP/1.1\r\nHost: server\r\n\r\n"],
             [b"X" * 20_000],
-            [_GOOD],
-            [_GOOD, *talk],
-            [_GOOD, say("AUTH_REQUEST", accessToken=7)],
-            [_GOOD, say("AUTH_REQUEST", accessToken=token, userId=2)],
-            [_GOOD, say("AUTH_REQUEST", accessToken="nobody")],
-            [_GOOD, login + login, *talk],
-            [_GOOD + login, *talk, raw(PONG, b"1"), raw(PONG, b"999"), raw(PING, b"?")],
-            [_GOOD, say("AUTH_REQUEST", accessToken=token, capabilities=["seq", "batch"]), *talk],
-            [_GOOD, login, half],
-            [_GOOD, half],
-            [_GOOD, huge],
-            [_GOOD, raw(BINARY, b"bytes")],
-            [_GOOD, raw(CLOSE, b"\x03\xe8"), login],
-            [_GOOD, login, raw(CLOSE, b"")],
-            [_GOOD, login + raw(CLOSE, b"") + talk[0]],
+            [GOOD],
+            [GOOD, *talk],
+            [GOOD, say("AUTH_REQUEST", accessToken=7)],
+            [GOOD, say("AUTH_REQUEST", accessToken=token, userId=2)],
+            [GOOD, say("AUTH_REQUEST", accessToken="nobody")],
+            [GOOD, login + login, *talk],
+            [GOOD + login, *talk, raw(PONG, b"1"), raw(PONG, b"999"), raw(PING, b"?")],
+            [GOOD, say("AUTH_REQUEST", accessToken=token, capabilities=["seq", "batch"]), *talk],
+            [GOOD, login, half],
+            [GOOD, half],
+            [GOOD, huge],
+            [GOOD, raw(BINARY, b"bytes")],
+            [GOOD, raw(CLOSE, b"\x03\xe8"), login],
+            [GOOD, login, raw(CLOSE, b"")],
+            [GOOD, login + raw(CLOSE, b"") + talk[0]],
         )
     )

@@ -140,6 +140,19 @@ class SimWorld:
         self._said += 1
         self.server.site.send(from_user, to_user, f"site#{self._said}")
 
+    def stranger_writes(
+        self, from_user: UserId, to_user: UserId, count: int
+    ) -> list[tuple[int, str]]:
+        """Somebody without an engine writes so much that was never sent before; returns, in order,
+        a msgId and the content of each."""
+        written = [
+            (number, f"stranger#{number}")
+            for number in range(self._said + 1, self._said + 1 + count)
+        ]
+        self._said += count
+        self.ledger.submitted_unheard(from_user, to_user, [content for _, content in written])
+        return written
+
     def live_on(self, client: ClientNode) -> None:
         """A user reads, and begins to write, now and then."""
         rng = self.rng

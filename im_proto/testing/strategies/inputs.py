@@ -196,6 +196,13 @@ _results: Final = st.one_of(
     _of(records.Held, key=_small),
     _of(records.Refused, key=_small, code=st.sampled_from([40300, 40400]), reason=_words),
 )
+_moves: Final = _of(
+    records.CursorMove,
+    user=_users,
+    device=st.sampled_from(["", "d0", "d1"]),
+    generation=_small,
+    seq=_small,
+)
 _marks: Final = _of(records.Marked, key=_small, found=st.sampled_from([True, False, None]))
 _entries: Final = st.one_of(
     _of(
@@ -322,6 +329,7 @@ SERVER_INPUTS: Final[Mapping[type, st.SearchStrategy[Any]]] = {
         marks=st.lists(_marks, max_size=2).map(tuple),
         heads=st.lists(st.tuples(_users, _seqs), max_size=2).map(tuple),
         acquainted=_pairs,
+        fenced=st.lists(_moves, max_size=2).map(tuple),
     ),
     si.LoginStored: _of(si.LoginStored, request=_requests, login=_logins),
     si.ReadDone: _of(
