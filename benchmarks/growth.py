@@ -19,7 +19,6 @@ from im_proto.client import inputs as client_inp
 from im_proto.client.events import MessageReceived
 from im_proto.server import actions as server_act
 from im_proto.server import inputs as server_inp
-from im_proto.server.records import Login
 
 from .harness import Curve, Options, Series, flat
 from .rig import ALICE, BOB, CONTENT, Rig
@@ -141,18 +140,6 @@ def _client(waiting: int, users: Sequence[int]) -> dict[str, float]:
 
 # ---------------------------------------------------------------- the hub
 
-#: What the store says of a device that was never here.
-_NEW: Final = Login(
-    generation=1,
-    last_msg_id=0,
-    cursor=None,
-    epoch="e0",
-    head=0,
-    oldest=1,
-    resume_entry=None,
-)
-
-
 class Town(Rig):
     """A rig in whose gateway many others are logged in, who say nothing.
 
@@ -174,17 +161,14 @@ class Town(Rig):
         assert sum(self.gateway.online().values()) == users, "not all are logged in"
 
     def server_did(self, actions: list[server_act.Action]) -> None:
-        """What others are told goes nowhere; what they log in with is good, and known to nobody."""
-        concerning: list[server_act.Action] = []
-        for action in actions:
-            if isinstance(action, server_act.SendBytes) and action.connection >= _FIRST:
-                continue
-            if isinstance(action, server_act.StoreLogin) and action.user not in self.clients:
-                stored = server_inp.LoginStored(request=action.request, login=_NEW)
-                self._work.append(("server", 0, stored))
-            else:
-                concerning.append(action)
-        super().server_did(concerning)
+        """What others are told goes nowhere."""
+        super().server_did(
+            [
+                action
+                for action in actions
+                if not (isinstance(action, server_act.SendBytes) and action.connection >= _FIRST)
+            ]
+        )
 
 
 def _hub(users: int) -> dict[str, float]:

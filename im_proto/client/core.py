@@ -101,7 +101,13 @@ class ClientCore(Hearing):
             and self.connection != "disconnected"
         ):
             handler(self, event)
-        if self._turns and kind in _READ and self._goes_on:
+        if (
+            self._turns
+            and kind in _READ
+            # logged in, and that was told
+            and self.reconnect == "established"
+            and self._told.status is _AUTHENTICATED
+        ):
             self.unsettled = True
             return fx.take()
         self._settle()
@@ -280,11 +286,6 @@ class ClientCore(Hearing):
                 self._probe()
             if self._half:
                 self.timers.set(Timer.PARTIAL, self.fx.now + self.config.timeouts.partial)
-
-    @property
-    def _goes_on(self) -> bool:
-        """Is the client logged in, and was it when that was last told?"""
-        return self.reconnect == "established" and self._told.status is _AUTHENTICATED
 
     def _status(self) -> ev.Status:
         if self.reconnect == "established":

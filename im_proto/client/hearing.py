@@ -56,7 +56,7 @@ class Hearing(Welcome):
         for message in messages:
             if self.connection != "open":
                 return
-            _SAID.get(type(message), Hearing._said_of_life)(self, message)
+            _SAID.get(type(message), _OF_LIFE)(self, message)
 
     def _said_push(self, push: Push) -> None:
         trouble = self.receiving.pushed(push)
@@ -115,6 +115,7 @@ class Hearing(Welcome):
             self.timers.set(Timer.PARTIAL, self.fx.now + self.config.timeouts.partial)
 
 
+_OF_LIFE: Final = Hearing._said_of_life
 #: What comes in, by its class; all else is of `life`.
 _SAID: Final[dict[type, Any]] = {
     ChatRedirectToUser: Hearing._said_push,
