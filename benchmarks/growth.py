@@ -140,6 +140,7 @@ def _client(waiting: int, users: Sequence[int]) -> dict[str, float]:
 
 # ---------------------------------------------------------------- the hub
 
+
 class Town(Rig):
     """A rig in whose gateway many others are logged in, who say nothing.
 
