@@ -65,6 +65,7 @@ lint: $(VENV)/.dev ## ruff, mypy --strict, purity of the core, generated docs up
 	$(BIN)/python docs/draw_machines.py --check
 	$(BIN)/python docs/draw_reference.py --check
 	$(BIN)/python docs/draw_protocol.py --check
+	$(BIN)/python docs/draw_performance.py --check
 
 audit: $(VENV)/.dev ## known weaknesses and licences of what we need
 	$(BIN)/python -m tests.supply.audit
@@ -76,6 +77,7 @@ docs: $(VENV)/.dev ## draw what is generated from the code
 	$(BIN)/python docs/draw_machines.py
 	$(BIN)/python docs/draw_reference.py
 	$(BIN)/python docs/draw_protocol.py
+	$(BIN)/python docs/draw_performance.py
 
 vectors: $(VENV)/.dev ## record anew what the engine in TypeScript has to do too, some minutes
 	$(BIN)/im protocol --vectors docs/vectors
