@@ -180,8 +180,10 @@ class Frames:
         protocol = self._protocol
         return self._finished if protocol is None else self._finished + protocol.decoder.finished
 
-    def joined(self, cut: bytearray, data: bytes) -> bytes:
-        """`data` behind what was cut off; nothing while that is no whole frame."""
+    def joined(self, data: bytes) -> bytes:
+        """`data` behind what was `cut`; nothing while that is no whole frame."""
+        cut = self.cut
+        assert cut is not None
         cut += data
         if len(cut) < self._whole:
             return b""

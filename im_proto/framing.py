@@ -318,7 +318,7 @@ class Framing:
         self, frames: Frames, data: bytes, now: float, events: list[FrameEvent]
     ) -> None:
         if frames.cut is not None:
-            data = frames.joined(frames.cut, data)
+            data = frames.joined(data)
         at, end = 0, len(data)
         while at < end and not self._deaf:
             texts, at = frames.texts(data, at)

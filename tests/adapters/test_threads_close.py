@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
+from adapters.adapter_kit import closed_port
 from adapters.threads_kit import (
     Background,
     Peer,
     Recorder,
     client_of,
-    closed_port,
     config,
     mute,
     mute_after_login,

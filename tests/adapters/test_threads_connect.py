@@ -7,13 +7,13 @@ import threading
 
 import pytest
 
+from adapters.adapter_kit import closed_port
 from adapters.threads_kit import (
     Background,
     Connection,
     Peer,
     Recorder,
     client_of,
-    closed_port,
     config,
     drop,
     mute,

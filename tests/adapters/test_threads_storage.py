@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from adapters.adapter_kit import closed_port
 from adapters.storage_kit import Memory
 from adapters.threads_kit import (
     Connection,
     Peer,
     client_of,
-    closed_port,
     config,
     nothing_left,
     until,

@@ -18,7 +18,6 @@ from typing import Any, Self, TypeVar
 
 import pytest
 
-from adapters.adapter_kit import closed_port
 from im_proto.framing import CloseFrame, Framing, HandshakeRequested, TextFrame
 from im_proto.limits import FrameLimits
 from im_proto.wire import (
@@ -35,8 +34,6 @@ from im_proto.wire import (
     Message,
 )
 from im_threads import ClientConfig, IMClient
-
-__all__ = ["closed_port"]
 
 _M = TypeVar("_M", bound=Message)
 _T = TypeVar("_T")

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from script_kit import load
+
 
 @pytest.fixture
 def draw() -> ModuleType:
-    path = Path(__file__).parents[2] / "docs" / "draw_performance.py"
-    spec = importlib.util.spec_from_file_location("draw_performance", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load(Path(__file__).parents[2] / "docs" / "draw_performance.py")
 
 
 def test_the_page_has_what_was_measured(draw: ModuleType) -> None:

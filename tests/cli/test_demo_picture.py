@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from im_cli.demo import Result
+from script_kit import load
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "docs" / "make_demo_picture.py"
@@ -21,12 +21,7 @@ RESULT = Result(sent=4000, accepted=4000, delivered=4000, kills=2, in_flight_at_
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setattr("sys.path", list(sys.path))  # the script puts our roots there
-    spec = importlib.util.spec_from_file_location("make_demo_picture", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load(SCRIPT)
 
 
 def test_the_same_result_gives_the_same_picture(script: ModuleType) -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import ssl
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from types import ModuleType
 from typing import Any, TypeVar
 
 import trio
@@ -20,23 +18,14 @@ from im_proto.client.events import Event
 from im_proto.client.inputs import Input
 from im_proto.testing.conformance import Feature, LoopThread, Reaction, Subject
 from im_runtime import Driver
+from script_kit import load
 
 _T = TypeVar("_T")
 _LOOP = asyncio.AbstractEventLoop
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-def example(name: str) -> ModuleType:
-    """A script of examples/ as a module, without running its main()."""
-    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-trio_adapter: Any = example("trio_adapter")
+trio_adapter: Any = load(EXAMPLES / "trio_adapter.py")
 
 
 class ClientSubject(Subject):

@@ -15,17 +15,18 @@ import pytest
 import trio
 
 from adapters.adapter_kit import run
-from conformance.subjects import EXAMPLES, example, trio_adapter
+from conformance.subjects import EXAMPLES, trio_adapter
 from im_asyncio import ClientConfig, IMClient
 from im_proto.client import events as ev
 from im_proto.client import inputs as inp
 from im_proto.errors import IMError
 from im_proto.testing.conformance.peer import Peer
 from im_proto.wire import ChatSendToOne
+from script_kit import load
 from server.server_kit import Running, running_server, token
 
 GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "another-loop.md"
-selectors_client: Any = example("selectors_client")
+selectors_client: Any = load(EXAMPLES / "selectors_client.py")
 
 
 async def beside(

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import inspect
 import json
 import pkgutil
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any, get_args
 
 import pytest
@@ -29,6 +27,7 @@ from im_proto.server.timers import Timer as ServerTimer
 from im_proto.shapes import Shapes, of_parts, plain, words
 from im_proto.wire import CLIENT_MESSAGES, DIALECTS, SERVER_MESSAGES, codes
 from im_proto.wire.closes import CLOSES, HTTP_STATUSES
+from script_kit import load
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 TOLD: dict[str, Any] = describe(inspect.getsource)
@@ -42,15 +41,6 @@ MESSAGES = [("client", kind) for kind in CLIENT_MESSAGES]
 MESSAGES += [("server", kind) for kind in SERVER_MESSAGES]
 #: Sets of timers, which stand with the timers, and what `typing` has.
 NO_CONSTANTS = {"JUDGES", "OF_THE_LINK", "TYPE_CHECKING"}
-
-
-def load_draw_protocol() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("draw_protocol", DOCS / "draw_protocol.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize("name", UNIONS)
@@ -211,14 +201,14 @@ def test_it_is_plain_json() -> None:
 
 
 def test_the_file_is_what_the_code_says() -> None:
-    draw = load_draw_protocol()
+    draw = load(DOCS / "draw_protocol.py")
     assert draw.main(["--check"]) == 0, "run `make docs`"
 
 
 def test_a_stale_file_is_noticed_and_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    draw = load_draw_protocol()
+    draw = load(DOCS / "draw_protocol.py")
     file = tmp_path / "protocol.json"
     file.write_text("{}", encoding="utf-8")
     monkeypatch.setattr(draw, "FILE", file)

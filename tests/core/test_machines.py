@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from hypothesis import given, settings
@@ -24,6 +22,7 @@ from im_proto.machines import (
     SESSION,
     Table,
 )
+from script_kit import load
 
 TABLES = (CONNECTION, AUTH, HEARTBEAT, RECONNECT, DELIVERY, SERVER_CONNECTION, SESSION)
 PAIRS = list(zip(TABLES, MACHINES, strict=True))
@@ -34,17 +33,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 all_tables = pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 all_pairs = pytest.mark.parametrize(("table", "machine"), PAIRS, ids=[t.name for t in TABLES])
 
-
-def load_draw_machines() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("draw_machines", DOCS / "draw_machines.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-draw_machines = load_draw_machines()
+draw_machines = load(DOCS / "draw_machines.py")
 
 
 def agree(table: Table, interpreter: StateMachine, state: str, event: str) -> str:

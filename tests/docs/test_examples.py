@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import ast
 import asyncio
-import importlib.util
 import os
 import re
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -17,6 +15,7 @@ from im_asyncio import ClientConfig, IMClient, IMError
 from im_proto.config import HttpConfig, ReconnectConfig
 from im_proto.wire import AuthRequest, AuthResponse, ChatAck, ChatSendResponse, ChatSendToOne
 from peers.session_server import Rules, SessionServer
+from script_kit import load
 from server.server_kit import running_server, token
 
 ROOT = Path(__file__).parents[2]
@@ -26,15 +25,6 @@ PAGES = sorted([ROOT / "README.md", ROOT / "README.zh-CN.md", *(ROOT / "docs").r
 def blocks(page: Path, language: str) -> list[str]:
     """The fenced code of a page."""
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text("utf-8"), re.M | re.S)
-
-
-def load(path: Path) -> ModuleType:
-    """A script as a module, without running its main()."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -359,13 +359,19 @@ def test_a_login_elsewhere_fences_this_one() -> None:
     assert any("4004" in text or "elsewhere" in text for text in errors(clients))
 
 
-def test_a_login_elsewhere_ends_who_only_acknowledges() -> None:
+def acknowledged_elsewhere() -> tuple[SimWorld, list[ClientNode]]:
+    """The third's device logs in at another gateway, and it acknowledges a message all the same."""
     world, clients, chaos = three()
     chaos._victim = clients[2]
     world.run(2)
     assert FAULTS["login_elsewhere"](chaos)
     clients[0].send(2, "acknowledged")
     world.run(5)
+    return world, clients
+
+
+def test_a_login_elsewhere_ends_who_only_acknowledges() -> None:
+    world, clients = acknowledged_elsewhere()
     assert [m.content for m in clients[2].received] == ["acknowledged"]
     assert clients[2].status is Status.DISCONNECTED
     assert any("4004" in text for text in errors(clients[2:]))
@@ -375,12 +381,7 @@ def test_a_login_elsewhere_ends_who_only_acknowledges() -> None:
 
 def test_who_is_fenced_and_stays_is_found_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Hub, "_on_fenced_cursor", lambda hub, move: None)
-    world, clients, chaos = three()
-    chaos._victim = clients[2]
-    world.run(2)
-    assert FAULTS["login_elsewhere"](chaos)
-    clients[0].send(2, "acknowledged")
-    world.run(5)
+    world, _ = acknowledged_elsewhere()
     gateway = world.server.gateway
     assert gateway is not None
     with pytest.raises(SimulationFailure, match="2 has acknowledged 1 on device 'c', and the st"):
