@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Error, Page, expect
+from playwright.sync_api import BrowserContext, Error, Page, WebSocketRoute, expect
 
 from web.web_kit import Site
 from web.words import messages, say, wait_until_kept, write_to
@@ -57,3 +57,36 @@ def test_a_message_whose_answer_was_lost_with_the_server_is_stored_once(
     write_to(second, 1)
     expect(messages(second)).to_have_count(len(everything))
     assert site.contents() == everything
+
+
+def test_a_conversation_that_is_opened_before_the_log_in_has_its_history_after_it(
+    site: Site,
+    log_in: Callable[..., Page],
+    new_context: Callable[..., BrowserContext],
+) -> None:
+    first, second = log_in(1), log_in(2)
+    write_to(first, 2)
+    write_to(second, 1)
+    say(first, "before")
+    expect(messages(first, "read")).to_have_count(1)
+    first.context.close()
+    # what the page says to the server waits: the log-in is the first of that
+    held: list[tuple[WebSocketRoute, str | bytes]] = []
+    through = False
+
+    def route(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+        socket.on_message(
+            lambda said: server.send(said) if through else held.append((server, said))
+        )
+
+    context = new_context()
+    context.route_web_socket("**/*", route)
+    again = log_in(1, context)
+    write_to(again, 2)
+    expect(again.get_by_test_id("composer")).to_be_enabled()
+    assert held
+    through = True
+    for server, said in held:
+        server.send(said)
+    expect(messages(again)).to_contain_text(["before"])

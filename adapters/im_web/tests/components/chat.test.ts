@@ -2,7 +2,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Chat } from '../../src/components/chat/chat'
 import type { Conversation } from '../../src/components/chat/conversations'
-import { FakeClient, session } from './fake-client'
+import type { HistoryRequest } from '../../src/types'
+import { AUTHENTICATED, FakeClient, session } from './fake-client'
 import { chatOver, settled } from './mount'
 
 let client: FakeClient
@@ -57,6 +58,26 @@ describe('conversations', () => {
     chat = await chatOver(client)
     expect(client.called('getHistory')).toEqual([[{ sessionId: 5, pageSize: 50 }]])
   })
+
+  it.each([[['seq', 'sessions']], [[]]])(
+    'opened before the log-in have their history after it (%j)',
+    async (capabilities) => {
+      client.state = { ...AUTHENTICATED, status: 'connecting' }
+      client.capabilities = []
+      client.sessions = [session(5, 1, 2)]
+      client.past(2, 2, 10, 'of all sessions', 1000)
+      client.history.set('session:5', client.history.get('2')!)
+      chat = await chatOver(client)
+      const conversation = open(2)
+      await settled()
+      expect(client.called('getHistory')).toEqual([])
+      client.capabilities = capabilities
+      client.become({})
+      await settled()
+      expect(texts(conversation)).toEqual(['of all sessions'])
+      expect(conversation.older).toBe('none')
+    },
+  )
 })
 
 describe('messages', () => {
@@ -88,6 +109,47 @@ describe('messages', () => {
     expect(texts(conversation)[0]).toBe('m1')
     await chat.loadOlder(conversation)
     expect(client.called('getHistory')).toHaveLength(3)
+  })
+
+  it('that could not be loaded are when the user asks again, or after a log-in', async () => {
+    client.past(2, 2, 10, 'past', 1000)
+    client.past(3, 3, 11, 'past', 1000)
+    chat = await chatOver(client)
+    const refuse = () => vi.spyOn(client, 'getHistory').mockRejectedValueOnce(new Error('refused'))
+    refuse()
+    const first = open(2)
+    await settled()
+    expect([first.older, texts(first)]).toEqual(['failed', []])
+    await chat.loadOlder(first)
+    expect([first.older, texts(first)]).toEqual(['none', ['past']])
+    refuse()
+    const second = open(3)
+    await settled()
+    client.become({ status: 'reconnecting' })
+    await settled()
+    client.become({})
+    await settled()
+    expect([second.older, texts(second)]).toEqual(['none', ['past']])
+  })
+
+  it('of before are loaded after the next log-in, if the connection is lost', async () => {
+    client.sessions = [session(1, 1, 2)]
+    for (let i = 1; i <= 60; i++) client.past(2, 2, i, `m${i}`, i * 1000)
+    chat = await chatOver(client)
+    const conversation = open(2)
+    client.become({ status: 'reconnecting' })
+    client.capabilities = [] // nothing is granted on the next link yet
+    await chat.loadOlder(conversation)
+    expect(conversation.older).toBe('failed')
+    client.capabilities = ['seq', 'sessions']
+    client.become({})
+    await settled()
+    expect(conversation.older).toBe('some')
+    await chat.loadOlder(conversation)
+    expect(conversation.messages).toHaveLength(60)
+    expect(
+      client.called('getHistory').map(([request]) => (request as HistoryRequest).peerId),
+    ).toEqual([2, 2, 2])
   })
 
   it('are loaded again when some may be missing; a gap begins anew', async () => {

@@ -45,7 +45,7 @@ export class Loader {
         if (isOpen(session) && !told.has(keyOf(session.id))) void this.session(session.id)
       }
       // what was loaded is counted here: the same messages may just be coming live
-      if (conversation.older !== 'unknown') continue
+      if (!isWanting(conversation)) continue
       const counts = conversation.sessions
         .filter((session) => sessions.includes(session))
         .map((session) => this.#conversations.unreadOf(session))
@@ -66,15 +66,20 @@ export class Loader {
     }
   }
 
-  /** Load the newest page, again if it was loaded before: something may have been missed. */
+  /**
+   * Load the newest page, again if it was loaded before: something may have been missed. Where
+   * nobody can be asked yet nothing is; `sessions`, after the log-in, comes back to it.
+   */
   async newest(conversation: Conversation): Promise<void> {
     const before = conversation.older
-    if (before === 'loading') return
+    const where = this.#whereOf(conversation)
+    if (where === null || before === 'loading') return
+    const wanting = isWanting(conversation)
     conversation.older = 'loading'
     const pageSize = Math.min(Math.max(PAGE, conversation.unread + 10), LONGEST_PAGE)
-    const page = await this.#page(conversation, { pageSize })
+    const page = await this.#page({ ...where, pageSize })
     if (page === null) {
-      conversation.older = before
+      conversation.older = before === 'unknown' ? 'failed' : before
       return
     }
     const known = conversation.messages
@@ -82,30 +87,32 @@ export class Loader {
     // between the page and what was known something is missing: begin anew from the page
     const kept = gap ? known.filter(isPending) : known
     conversation.messages = merge(kept, page.entries)
-    conversation.older = gap || before === 'unknown' ? page.older : before
+    conversation.older = gap || wanting ? page.older : before
     count(conversation)
   }
 
   /** Load the page before what is known. */
   async older(conversation: Conversation): Promise<void> {
-    if (conversation.older === 'unknown') return this.newest(conversation)
     if (conversation.older !== 'some' && conversation.older !== 'failed') return
     const first = conversation.messages
       .slice(0, accepted(conversation.messages))
       .find((entry) => entry.msgId !== null)
-    if (first === undefined) return
+    if (first === undefined) return this.newest(conversation)
+    const where = this.#whereOf(conversation)
+    if (where === null) {
+      conversation.older = 'failed'
+      return
+    }
     conversation.older = 'loading'
-    const page = await this.#page(conversation, { startMsgId: first.msgId!, pageSize: PAGE })
+    const page = await this.#page({ ...where, startMsgId: first.msgId!, pageSize: PAGE })
     conversation.older = page?.older ?? 'failed'
     if (page !== null) conversation.messages = merge(conversation.messages, page.entries)
   }
 
-  async #page(conversation: Conversation, request: HistoryRequest) {
-    const where = this.#whereOf(conversation)
-    if (where === null) return { entries: [], older: 'none' as const }
+  async #page(request: HistoryRequest) {
     await this.#turn()
     try {
-      const page = await this.#client.getHistory({ ...where, ...request })
+      const page = await this.#client.getHistory(request)
       const me = this.#client.userId
       return {
         entries: page.records.map((record) => fromRecord(record, me)),
@@ -119,8 +126,12 @@ export class Loader {
     }
   }
 
-  /** A plain server knows the history of a session only. */
+  /**
+   * What to ask for; null: nothing yet. A plain server knows the history of a session only, and
+   * which of the two a server is shows with the log-in.
+   */
   #whereOf({ user, session }: Conversation): HistoryRequest | null {
+    if (this.#client.getConnectionState().status !== 'authenticated') return null
     if ([...this.#client.capabilities].includes('sessions')) return { peerId: user }
     return session && { sessionId: session.id }
   }
@@ -129,6 +140,11 @@ export class Loader {
     if (this.#running >= AT_ONCE) await new Promise<void>((go) => this.#waiting.push(go))
     this.#running++
   }
+}
+
+/** Is there a page that nobody was, or could be, asked for? */
+function isWanting({ older }: Conversation): boolean {
+  return older === 'unknown' || older === 'failed'
 }
 
 /** How many are unread: those that are seen to be, if a read one, or the beginning, is among them. */

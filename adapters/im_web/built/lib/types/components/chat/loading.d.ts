@@ -10,7 +10,10 @@ export declare class Loader {
     sessions(): Promise<void>;
     /** Ask how a session stands that seems to be open no more. */
     session(sessionId: Id): Promise<void>;
-    /** Load the newest page, again if it was loaded before: something may have been missed. */
+    /**
+     * Load the newest page, again if it was loaded before: something may have been missed. Where
+     * nobody can be asked yet nothing is; `sessions`, after the log-in, comes back to it.
+     */
     newest(conversation: Conversation): Promise<void>;
     /** Load the page before what is known. */
     older(conversation: Conversation): Promise<void>;
