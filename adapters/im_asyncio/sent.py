@@ -32,7 +32,9 @@ class SentMessage(_SentMessage):
         self._closed: IMError | None = None
 
     def __await__(self) -> Generator[Any, None, SentMessage]:
-        return self._until(Reached.END).__await__()
+        if not self.done:
+            yield from self._until(_END).__await__()
+        return self.outcome(_END)
 
     async def queued(self) -> SentMessage:
         """Wait until it is in the outbox: with `storage`, on disk. It will have an end.

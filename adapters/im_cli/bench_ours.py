@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import secrets
 import shutil
 import tempfile
+from collections import deque
 from typing import Final
 
-from im_asyncio import IMClient, Message
+from im_asyncio import IMClient, Message, SentMessage
 
 from .bench_load import Lane, Setup
 from .bench_process import START, BenchError, BenchProcess
@@ -86,12 +86,14 @@ class _OurPair:
 
     async def run(self, lane: Lane, window: int) -> None:
         self._lane = lane
-        await asyncio.gather(*(self._send(lane) for _ in range(window)))
-
-    async def _send(self, lane: Lane) -> None:
-        send, to, text = self._a.send_message, self._to, lane.text
-        while lane.next():
-            await send(to, text)
+        queue, to, text = self._a.queue_message, self._to, lane.text
+        under_way: deque[SentMessage] = deque()
+        while True:
+            while len(under_way) < window and lane.next():
+                under_way.append(queue(to, text))
+            if not under_way:
+                return
+            await under_way.popleft()
             lane.acked()
 
 

@@ -19,6 +19,7 @@ from adapters.adapter_kit import run, until
 from docs.test_examples import ROOT, blocks
 from docs.test_site import EXAMPLE
 from im_asyncio import ClientConfig, IMClient
+from im_proto import IMError
 from im_proto.client.events import TokenRefreshed
 from im_proto.testing import SimulationFailure
 from im_server import Identity, IMServer, TokenRefusedError
@@ -62,6 +63,19 @@ async def test_what_is_sent_twice_under_a_key_arrives_once_and_bulk_waits_for_ro
             messages = aiter(customer.messages())
             texts = [(await anext(messages)).content for _ in range(3)]
     assert texts == ["Order 7 is on its way", "We close at noon", "We close at noon"]
+
+
+@run
+async def test_many_are_sent_ahead_of_their_answers_and_a_refused_one_is_told() -> None:
+    page = shown("sending.md")
+    texts = [f"{n}" for n in range(600)]
+    async with running_server() as server, talking(server, 1) as client, talking(server, 2) as you:
+        await page.send_all(client, 2, texts)
+        assert client.outbox == []
+        messages = aiter(you.messages())
+        assert [(await anext(messages)).content for _ in texts] == texts
+        with pytest.raises(IMError, match="MESSAGE_FORMAT_ERROR"):
+            await page.send_all(client, 2, ["fine", "x" * 10_000])
 
 
 @run
