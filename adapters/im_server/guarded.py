@@ -335,11 +335,14 @@ class GuardedHTTP(HttpToolsProtocol, SmallReads):
         self._stop_watching()
 
     def _watch(self, waiting: int) -> None:
-        self._stall = self.loop.call_later(self._limits.stall_timeout, self._look_if_taken, waiting)
+        due = self.loop.time() + self._limits.stall_timeout
+        self._stall = self.loop.call_at(due, self._look_if_taken, waiting, due)
 
-    def _look_if_taken(self, before: int) -> None:
+    def _look_if_taken(self, before: int, due: float) -> None:
         waiting = self.transport.get_write_buffer_size()
-        if waiting > before - _TAKEN:
+        # who looks so late was asleep, and wrote nothing meanwhile
+        asleep = self.loop.time() - due > self._limits.stall_timeout / 10
+        if waiting > before - _TAKEN and not asleep:
             self.transport.abort()
         else:
             self._watch(waiting)

@@ -475,9 +475,29 @@ async def test_who_reads_slowly_gets_all_of_it() -> None:
         left = 6_000_000
         await slow.reader.readuntil(b"\r\n\r\n")
         while left:
-            left -= len(await slow.reader.read(30_000))
+            some = await slow.reader.read(30_000)
+            assert some
+            left -= len(some)
             await asyncio.sleep(0.01)
         assert time.monotonic() - began > 2.0  # two deadlines
+
+
+@run
+async def test_a_server_that_was_asleep_does_not_blame_who_reads() -> None:
+    async with (
+        running_server(app=_lots(4_000_000), stall_timeout=0.3) as server,
+        undisturbed(server),
+        peer(server, window=4096) as slow,
+    ):
+        slow.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        http = await _http_of(server)
+        await slow.say(b"GET /lots HTTP/1.1\r\nHost: x\r\n\r\n")
+        await until(lambda: http.transport.get_write_buffer_size() > 0)
+        time.sleep(0.6)  # noqa: ASYNC251 - that is it
+        for _ in range(3):
+            await asyncio.sleep(0)  # now its deadline is over
+        slow.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        assert len((await slow.answer())[2]) == 4_000_000
 
 
 # ------------------------------------------------------------ many requests
