@@ -13,7 +13,7 @@ LOWEST := .venv-lowest
 # The tests of what another version of a package would break.
 LEANING := tests/core/test_config.py tests/core/test_framing*.py tests/core/test_machines*.py \
 	tests/server/test_asgi.py tests/server/test_http.py tests/server/test_migrations.py \
-	tests/server/test_store.py tests/security/test_tokens.py tests/cli/test_commands.py
+	tests/server/test_store.py tests/security/test_tokens*.py tests/cli/test_commands.py
 
 # With loadfile, xdist hangs when it replaces a worker that crashed, so none is replaced.
 # The order of names balances well: what has few tests, and comes last otherwise, takes longest.

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.test_client_sessions import Http
+from core.sessions_kit import Http
 from core.test_client_sessions_ws import up
 from im_proto.client import events as ev
 from im_proto.errors import IMErrorCode, LocalProtocolError

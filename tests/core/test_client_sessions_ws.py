@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.client_kit import Driver
-from core.test_client_sessions import NONE, THREE, VO, Http, fetch_token
+from core.sessions_kit import NONE, THREE, VO, Http, fetch_token
 from im_proto.client import actions as act
 from im_proto.client import events as ev
 from im_proto.client import inputs as inp

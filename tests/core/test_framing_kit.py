@@ -68,6 +68,13 @@ def answer(*headers: str, line: str = "HTTP/1.1 101 Switching Protocols", drop=(
     return ("\r\n".join([line, *kept, *headers]) + "\r\n\r\n").encode("latin-1")
 
 
+def requested(data: bytes, **options: bool) -> HandshakeRequested:
+    """What a server reads in an opening request that it takes."""
+    (event,) = Framing.server(limits=LIMITS, **options).receive(data, 0.0)
+    assert isinstance(event, HandshakeRequested), event
+    return event
+
+
 def waiting_client(limits: FrameLimits = LIMITS, **options: object) -> Framing:
     """A client that has sent its request."""
     client = Framing.client(

@@ -15,7 +15,7 @@ from im_proto.client import events as ev
 from im_proto.errors import IMErrorCode
 from im_server import TokenRefusedError
 from im_server.tokens import Identity
-from interop.test_sessions import Ours, both
+from interop.sessions_kit import Ours, both
 from server.server_kit import Running, running_server, token
 
 connected_or_not = pytest.mark.parametrize("connected", [True, False])

@@ -22,7 +22,7 @@ from im_proto.wire import (
     SessionRequest,
     SessionResponse,
 )
-from interop.test_sessions import Ours, both, past
+from interop.sessions_kit import Ours, both, past
 
 VO = {"id": 77, "bookId": 5, "buyerId": 1, "sellerId": 2, "sessionStatus": 1, "buyerReaded": 3}
 
