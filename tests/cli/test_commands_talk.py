@@ -25,8 +25,6 @@ from server.server_kit import (
     token,
 )
 
-patient = functools.partial(run, seconds=60.0)
-
 
 def tells_no_secret(*ended: Ended) -> None:
     """Neither the secret nor a token (all of ours are JWTs) was printed."""
@@ -56,7 +54,7 @@ async def im(*arguments: str, input: str = "", **env: str) -> Ended:  # noqa: A0
     return await asyncio.to_thread(im_here, *arguments, input=input, **env)
 
 
-@patient
+@run
 async def test_send_and_listen() -> None:
     async with running_server() as server:
         one = await im("send", "--user", "1", "--to", "2", "hello", "[bold]you[/]", **to(server))
@@ -88,7 +86,7 @@ async def test_send_and_listen() -> None:
         tells_no_secret(one, lines, ended)
 
 
-@patient
+@run
 async def test_chat_of_two_processes() -> None:
     async with running_server() as server:
         ann = await spawn("chat", "--user", "1", "--to", "2", **to(server))
@@ -117,7 +115,7 @@ async def test_chat_of_two_processes() -> None:
             await tab.wait_for(lambda: tab.received and tab.received[-1]["content"] == "last")
 
 
-@patient
+@run
 async def test_what_is_refused_goes_to_stderr_with_exit_1() -> None:
     async with running_server() as server:
         url = server.url
@@ -144,7 +142,7 @@ async def test_what_is_refused_goes_to_stderr_with_exit_1() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGINT")
-@patient
+@run
 async def test_ctrl_c_ends_a_listener_quietly() -> None:
     async with running_server() as server, PlainClient(server.url, token(1), 1) as ann:
         await ann.login()
@@ -158,7 +156,7 @@ async def test_ctrl_c_ends_a_listener_quietly() -> None:
 
 
 @pytest.mark.slow
-@patient
+@run
 async def test_not_even_a_verbose_server_prints_a_token(tmp_path: Path) -> None:
     async with ServeProcess(tmp_path / "im.db", ("--verbose",)) as server:
         for bad in (token(1), "eyJ-no-token"):
@@ -172,7 +170,7 @@ async def test_not_even_a_verbose_server_prints_a_token(tmp_path: Path) -> None:
         tells_no_secret(ended)
 
 
-@patient
+@run
 async def test_a_listener_that_nobody_reads_any_more_ends() -> None:
     """As in `im listen --json | head -1`."""
     async with running_server() as server:
@@ -189,7 +187,7 @@ async def test_a_listener_that_nobody_reads_any_more_ends() -> None:
         assert await process.stderr.read() == b""
 
 
-@patient
+@run
 async def test_a_chat_whose_place_is_taken_ends_and_says_why() -> None:
     async with running_server() as server:
         me = {"IM_URL": server.url, "IM_SECRET": SECRET}
@@ -204,7 +202,7 @@ async def test_a_chat_whose_place_is_taken_ends_and_says_why() -> None:
         await second.wait()
 
 
-@patient
+@run
 async def test_nothing_to_send_is_a_mistake() -> None:
     ended = await im("send", "--user", "1", "--to", "2", "  ", IM_SECRET=SECRET)
     assert ended.code == 2 and "nothing to send" in ended.err

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import json
 import socket
 import ssl
@@ -29,7 +28,6 @@ from peers.plain_client import PlainClient
 from peers.plain_server import PlainServer
 from server.server_kit import SECRET, Ended, im_here, running_server, token
 
-patient = functools.partial(run, seconds=60.0)
 DATA = Path(conformance.__file__).parent / "data"
 CA = str(DATA / "ca.pem")
 #: what a hostile server would like to see on the terminal
@@ -129,7 +127,7 @@ def upgraded(
 # ---------------------------------------------------------------- servers that are well
 
 
-@patient
+@run
 async def test_all_is_well_at_our_server_and_no_secret_is_shown() -> None:
     async with running_server() as server:
         code, steps = await examine(server.url, "--secret", SECRET)
@@ -149,7 +147,7 @@ async def test_all_is_well_at_our_server_and_no_secret_is_shown() -> None:
         assert key not in ended.said and "eyJ" not in ended.said and SECRET not in ended.said
 
 
-@patient
+@run
 async def test_all_is_well_with_tls() -> None:
     async with running_server(tls=server_context(DATA / "localhost.pem")) as server:
         url = f"wss://localhost:{server.port}/ws"
@@ -160,7 +158,7 @@ async def test_all_is_well_with_tls() -> None:
         assert code == 1 and "wss://" in steps["upgrade"]["advice"]
 
 
-@patient
+@run
 async def test_without_a_token_it_looks_as_far_as_it_can() -> None:
     async with running_server() as server:
         code, steps = await examine(server.url)
@@ -169,7 +167,7 @@ async def test_without_a_token_it_looks_as_far_as_it_can() -> None:
         assert steps["heartbeat"]["data"]["by"] == "Ping and Pong"
 
 
-@patient
+@run
 async def test_it_acknowledges_nothing_and_puts_nobody_out() -> None:
     async with running_server() as server:
         async with PlainClient(server.url, token(1), 1) as ann:
@@ -186,7 +184,7 @@ async def test_it_acknowledges_nothing_and_puts_nobody_out() -> None:
             await bob.wait_for(lambda: len(bob.received) == 1, timeout=60)
 
 
-@patient
+@run
 async def test_a_plain_server_is_told_as_such() -> None:
     async with PlainServer({"t1": 1}, extensions_allowed=True) as server:
         code, steps = await examine(server.url, "--token", "t1", "--user", "1")
@@ -196,7 +194,7 @@ async def test_a_plain_server_is_told_as_such() -> None:
 
 
 @pytest.mark.parametrize("strict", ["mute", "close"])
-@patient
+@run
 async def test_a_strict_server_is_recognised_and_plain_helps(strict: Any) -> None:
     async with PlainServer(
         {"t1": 1}, Behaviour(strict_keys=strict), extensions_allowed=True
@@ -210,7 +208,7 @@ async def test_a_strict_server_is_recognised_and_plain_helps(strict: Any) -> Non
         assert code == 0, steps
 
 
-@patient
+@run
 async def test_a_clock_that_differs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     ours = SimpleNamespace(time=lambda: time.time() - 90, monotonic=time.monotonic)
     monkeypatch.setattr(doctor_steps, "time", ours)
@@ -428,7 +426,7 @@ def test_silence_instead_of_tls() -> None:
 # ---------------------------------------------------------------- the log-in
 
 
-@patient
+@run
 async def test_a_token_that_is_refused() -> None:
     async with running_server() as server:
         for bad, says in (("not-a-token", "40101"), (token(1), "")):

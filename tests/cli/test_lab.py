@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import json
 import os
 import re
@@ -30,8 +29,6 @@ from im_cli.lab_tally import tally
 from im_cli.lab_world import World
 from im_server.app import listen
 from server.server_kit import im_here, spawn
-
-patient = functools.partial(run, seconds=60.0)
 
 
 @pytest.fixture(autouse=True)
@@ -154,7 +151,7 @@ def untidied(of: Lab) -> bool:
 # ---------------------------------------------------------------- the page
 
 
-@patient
+@run
 async def test_the_page_is_told_all_that_it_needs() -> None:
     async with lab() as it:
         page = await it.page.get("/")
@@ -174,7 +171,7 @@ async def test_the_page_is_told_all_that_it_needs() -> None:
     assert sorted(told["meanings"]) == sorted([*faults, *cuts, *orders])
 
 
-@patient
+@run
 async def test_nobody_without_the_key_gets_in() -> None:
     async with lab() as it, httpx.AsyncClient(base_url=it.origin, trust_env=False) as stranger:
         for path in ("/", "/?key=", "/?key=guessed", "/api/lab", "/api/lab?key=guessed"):
@@ -195,7 +192,7 @@ async def test_nobody_without_the_key_gets_in() -> None:
         assert f"im-lab-{port}=" in cookie
 
 
-@patient
+@run
 async def test_no_other_name_and_no_other_page_gets_in_with_the_key_either() -> None:
     async with lab() as it:
         port = it.origin.rpartition(":")[2]
@@ -221,7 +218,7 @@ async def test_no_other_name_and_no_other_page_gets_in_with_the_key_either() -> 
         assert not [name for name in asked.headers if name.startswith("access-control-")]
 
 
-@patient
+@run
 async def test_what_makes_no_sense_is_refused_in_words() -> None:
     wrong: list[tuple[str, dict[str, Any], str]] = [
         ("/api/faults", {}, "window"),
@@ -271,7 +268,7 @@ async def test_what_makes_no_sense_is_refused_in_words() -> None:
 # ---------------------------------------------------------------- what can be done
 
 
-@patient
+@run
 async def test_what_is_accepted_survives_a_kill_and_arrives_once() -> None:
     async with lab() as it, Window(it, "a") as alice, Window(it, "b") as bob:
         texts = [f"message {n}" for n in range(20)]
@@ -305,7 +302,7 @@ async def test_what_is_accepted_survives_a_kill_and_arrives_once() -> None:
 
 
 @pytest.mark.slow
-@patient
+@run
 async def test_a_server_ends_in_good_order_and_starts_again() -> None:
     async with lab() as it, listening(it) as told, Window(it, "a") as alice:
         await alice.client.send_message(2, "before")
@@ -326,7 +323,7 @@ async def test_a_server_ends_in_good_order_and_starts_again() -> None:
 
 
 @pytest.mark.slow
-@patient
+@run
 async def test_a_server_that_dies_by_itself_is_told() -> None:
     async with lab() as it, listening(it) as told:
         os.kill((await it.get("/api/lab"))["server"]["pid"], signal.SIGKILL)
@@ -335,7 +332,7 @@ async def test_a_server_that_dies_by_itself_is_told() -> None:
         assert (await it.order("start"))["state"] == "running"
 
 
-@patient
+@run
 async def test_a_token_that_was_made_bad_is_replaced_by_the_pages_function() -> None:
     async with lab() as it, Window(it, "a") as alice, Window(it, "b") as bob:
         old = alice.tokens[-1]
@@ -356,7 +353,7 @@ async def test_a_token_that_was_made_bad_is_replaced_by_the_pages_function() -> 
 
 
 @pytest.mark.slow
-@patient
+@run
 async def test_each_window_has_a_network_of_its_own() -> None:
     async with lab() as it, listening(it) as told, Window(it, "a") as alice, Window(it, "b") as bob:
         changed = await it.post("/api/faults", window="a", latency=0.2, jitter=0.1, loss=0.0)
@@ -380,7 +377,7 @@ async def test_each_window_has_a_network_of_its_own() -> None:
         await until(lambda: ("link", {"window": "a", "what": "fin"}) in told)
 
 
-@patient
+@run
 async def test_who_listens_is_told_how_things_stand_first() -> None:
     async with lab() as it:
         await it.post("/api/faults", window="a", loss=0.5)
@@ -453,7 +450,7 @@ async def command(tmp_path: Path) -> AsyncIterator[tuple[asyncio.subprocess.Proc
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-@patient
+@run
 async def test_it_ends_in_good_order_and_leaves_nothing(
     tmp_path: Path, how: signal.Signals
 ) -> None:
@@ -478,7 +475,7 @@ async def test_it_ends_in_good_order_and_leaves_nothing(
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
-@patient
+@run
 async def test_the_server_goes_with_a_lab_that_is_killed(tmp_path: Path) -> None:
     async with command(tmp_path) as (process, told):
         child = told["server"]["pid"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import gc
 import io
 import json
@@ -31,7 +30,6 @@ from im_server.settings import LOOPBACK_HOSTS, ServerSettings, SettingsError, lo
 from peers.plain_client import PlainClient
 from server.server_kit import SECRET, Ended, ServeProcess, im_here, token
 
-patient = functools.partial(run, seconds=60.0)
 DATA = Path(conformance.__file__).parent / "data"
 
 
@@ -278,7 +276,7 @@ def test_dev_is_refused_for_others_and_says_what_it_means(tmp_path: Path) -> Non
     assert ended.code == 1 and levels(answer, "tokens") == ["error"]
 
 
-@patient
+@run
 async def test_a_page_by_a_name_of_its_own_does_not_get_into_a_dev_server(tmp_path: Path) -> None:
     async with ServeProcess(tmp_path / "im.db", ("--dev",)) as server:
         for host, status in (("localhost", b"101"), ("rebound.example", b"403")):
@@ -504,7 +502,7 @@ def test_no_line_of_the_log_can_be_forged() -> None:
     assert "raise ValueError(hostile)" in "\n".join(lines[begin:])
 
 
-@patient
+@run
 async def test_no_token_and_no_secret_is_ever_logged(tmp_path: Path) -> None:
     good, bad = token(1), token(2)[:-4] + "AAAA"
     async with ServeProcess(tmp_path / "im.db", ("--verbose",)) as server:

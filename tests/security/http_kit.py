@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import json
 import socket
 from collections.abc import AsyncIterator
 
-from adapters.adapter_kit import run, until
+from adapters.adapter_kit import until
 from peers.plain_client import PlainClient
 from server.server_kit import Running, token
 
-patient = functools.partial(run, seconds=60.0)
 ANN, BOB = 1, 2
 #: The heads of two requests, but for the empty line that ends them.
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from adapters.adapter_kit import run, until
 from im_proto.server.inputs import WriteBlocked, WriteReady
 from im_server.guarded import GuardedHTTP
-from security.http_kit import CURRENT, HEALTH, UPGRADE, call, patient, peer, undisturbed
+from security.http_kit import CURRENT, HEALTH, UPGRADE, call, peer, undisturbed
 from server.server_kit import Running, running_server
 
 # ------------------------------------------------------------ answers that nobody takes
@@ -77,7 +77,7 @@ def fill(transport: asyncio.Transport, rest: int) -> None:
     transport.write(b"x" * max(0, rest - transport.get_write_buffer_size()))
 
 
-@patient
+@run
 async def test_who_reads_slowly_gets_all_of_it() -> None:
     async with (
         running_server(app=_lots(6_000_000), stall_timeout=1.0) as server,
@@ -147,7 +147,7 @@ async def test_no_websocket_opens_behind_a_request_without_an_answer() -> None:
         assert b"101" not in await one.end()
 
 
-@patient
+@run
 async def test_a_websocket_may_open_behind_an_answer_that_still_waits() -> None:
     async with (
         running_server(stall_timeout=1.0) as server,

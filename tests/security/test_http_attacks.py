@@ -17,13 +17,13 @@ from starlette.routing import Route
 from adapters.adapter_kit import run, until
 from im_proto.wire import codes
 from im_server.guarded import GuardedHTTP
-from security.http_kit import CURRENT, HEALTH, UPGRADE, call, patient, peer, undisturbed
+from security.http_kit import CURRENT, HEALTH, UPGRADE, call, peer, undisturbed
 from server.server_kit import running_server
 
 # ------------------------------------------------------------ how fast they come
 
 
-@patient
+@run
 async def test_who_connects_without_pause_is_dropped_before_a_byte_is_read() -> None:
     limits = {"arrivals_burst": 4, "arrivals_per_address": 0.001}
     async with running_server(**limits) as server, undisturbed(server):
@@ -47,7 +47,7 @@ async def test_who_connects_without_pause_is_dropped_before_a_byte_is_read() -> 
     ],
     ids=["request", "body", "path", "host", "early frame"],
 )
-@patient
+@run
 async def test_who_breaks_the_rules_is_heard_less_often(broken: bytes) -> None:
     limits = {"arrivals_burst": 10, "arrivals_per_address": 0.001, "fault_arrivals": 8}
     async with running_server(**limits) as server, undisturbed(server):
@@ -275,7 +275,7 @@ async def _upload(request: Request) -> Response:
     return PlainTextResponse(str(len(await request.body())))
 
 
-@patient
+@run
 async def test_an_upload_to_the_site_may_take_long_if_it_goes_on() -> None:
     app = Starlette(routes=[Route("/upload", _upload, methods=["POST"])])
     limits: dict[str, Any] = {"app": app, "partial_timeout": 1.5, "message_bytes": 1024}
@@ -288,7 +288,7 @@ async def test_an_upload_to_the_site_may_take_long_if_it_goes_on() -> None:
         assert (status, body) == (200, b"20480")
 
 
-@patient
+@run
 async def test_a_site_that_takes_its_time_to_read_an_upload_is_not_the_fault_of_its_sender() -> (
     None
 ):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import gzip
 import re
 import socket
@@ -31,7 +30,6 @@ from im_web.files import NotBuiltError, read
 from im_web.headers import security, websockets_of
 from server.server_kit import SECRET, Running, ServeProcess, im_here, running_server, serve_asgi
 
-patient = functools.partial(run, seconds=60.0)
 SCRIPT = "".join(f"console.log({n})\n" for n in range(20_000)).encode()
 FILES = {
     "page/index.html": b'<!doctype html><div id="app"></div>' + b" " * 100,
@@ -281,7 +279,7 @@ def test_a_server_without_a_page_does_not_load_it() -> None:
 # ---------------------------------------------------------------- im serve
 
 
-@patient
+@run
 async def test_im_serve_shows_it_and_says_where(tmp_path: Path) -> None:
     async with ServeProcess(tmp_path / "im.db") as server, browser(server.url) as client:
         url = f"http://127.0.0.1:{server.port}/"
@@ -291,7 +289,7 @@ async def test_im_serve_shows_it_and_says_where(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("said", [("--no-page",), ("--set", "page=false")])
-@patient
+@run
 async def test_im_serve_does_without(tmp_path: Path, said: tuple[str, ...]) -> None:
     async with ServeProcess(tmp_path / "im.db", said) as server, browser(server.url) as client:
         assert (await client.get(f"http://127.0.0.1:{server.port}/")).status_code == 404

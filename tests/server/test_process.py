@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import itertools
 import signal
 import sys
@@ -18,7 +17,6 @@ from peers.plain_client import PlainClient
 from peers.wire import as_id
 from server.server_kit import SECRET, ServeProcess, im, stored, token
 
-patient = functools.partial(run, seconds=60.0)
 ANN, BOB = 1, 2
 NOW = 1_700_000_000_000
 
@@ -59,7 +57,7 @@ async def some_answers(client: PlainClient, count: int) -> None:
     await client.wait_for(lambda: client.closed or len(client._inbox) >= count, timeout=20)
 
 
-@patient
+@run
 async def test_it_says_where_it_listens_is_healthy_and_has_its_file_for_itself(
     tmp_path: Path,
 ) -> None:
@@ -87,7 +85,7 @@ async def test_it_says_where_it_listens_is_healthy_and_has_its_file_for_itself(
 @pytest.mark.parametrize(
     "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
 )
-@patient
+@run
 async def test_a_signal_while_messages_flow_ends_it_in_good_order(
     number: signal.Signals, tmp_path: Path
 ) -> None:
@@ -118,7 +116,7 @@ async def test_a_signal_while_messages_flow_ends_it_in_good_order(
 
 
 @pytest.mark.parametrize("durability", ["power", "process"])
-@patient
+@run
 async def test_a_kill_while_messages_flow_loses_nothing_that_was_acknowledged(
     durability: Literal["power", "process"], tmp_path: Path
 ) -> None:

