@@ -234,14 +234,16 @@ def _acks(town: Town) -> float:
 
 
 def _grown(sizes: Sequence[int], times: int, costs: Callable[[int], dict[str, float]]) -> Series:
-    """The least of some runs, for each size."""
+    """The least of some runs, for each size; in turns, so that a slow moment is not one size's."""
     _alone(costs, sizes[0])  # once for nothing: what is done for the first time takes longer
-    lines: dict[str, list[tuple[float, float]]] = {}
-    for size in sizes:
-        runs = [_alone(costs, size) for _ in range(times)]
-        for name in runs[0]:
-            lines.setdefault(name, []).append((size, min(run[name] for run in runs)))
-    return lines
+    rounds = [[_alone(costs, size) for size in sizes] for _ in range(times)]
+    return {
+        name: [
+            (size, min(run[name] for run in runs))
+            for size, runs in zip(sizes, zip(*rounds, strict=True), strict=True)
+        ]
+        for name in rounds[0][0]
+    }
 
 
 def _alone(costs: Callable[[int], dict[str, float]], size: int) -> dict[str, float]:
