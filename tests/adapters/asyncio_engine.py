@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from im_asyncio.clock import Clock
@@ -13,20 +12,6 @@ from im_asyncio.driver import Driver
 from im_proto.client import actions as ac
 from im_proto.client import inputs as inp
 from im_runtime import Log
-
-CERTIFICATE = Path(__file__).parent / "certs" / "localhost.pem"
-
-
-def server_tls() -> ssl.SSLContext:
-    """What a server needs for TLS."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(CERTIFICATE)
-    return context
-
-
-def trusting() -> ssl.SSLContext:
-    """What a client needs to trust that server."""
-    return ssl.create_default_context(cafile=str(CERTIFICATE))
 
 
 class FakeEngine:

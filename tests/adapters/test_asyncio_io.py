@@ -22,7 +22,8 @@ from adapters.adapter_kit import (
     plain,
     run,
 )
-from adapters.asyncio_engine import FakeEngine, driver, server_tls, trusting
+from adapters.asyncio_engine import FakeEngine, driver
+from adapters.tls_kit import server_tls, trusting
 from im_asyncio import IMClient, IMError, IMErrorCode
 from im_asyncio.link import Link
 from im_proto.client import actions as ac

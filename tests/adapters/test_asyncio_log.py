@@ -16,7 +16,7 @@ from typing import Self
 import pytest
 
 from adapters.adapter_kit import Connection, Peer, Recorder, config, run, until
-from adapters.asyncio_engine import server_tls, trusting
+from adapters.tls_kit import server_tls, trusting
 from im_asyncio import IMClient, IMError
 from im_proto.wire import AuthRequest, AuthResponse
 from im_runtime import LOGGERS, environment

@@ -13,7 +13,8 @@ from typing import Any, Self
 import pytest
 
 from adapters.adapter_kit import Peer, config, left_behind, plain, run, until
-from adapters.asyncio_engine import FakeEngine, driver, opening, server_tls, trusting
+from adapters.asyncio_engine import FakeEngine, driver, opening
+from adapters.tls_kit import server_tls, trusting
 from im_asyncio import IMClient, IMError
 from im_asyncio.driver import Driver
 from im_asyncio.link import Link

@@ -26,10 +26,10 @@ from adapters.threads_kit import (
     nothing_left,
     ours,
     plain,
-    trusting,
     until,
     within,
 )
+from adapters.tls_kit import trusting
 from im_threads import (
     IMClient,
     IMError,

@@ -20,11 +20,10 @@ from adapters.threads_kit import (
     mute_after_login,
     nothing_left,
     plain,
-    server_tls,
-    trusting,
     until,
     within,
 )
+from adapters.tls_kit import server_tls, trusting
 from im_proto.client import inputs as inp
 from im_proto.wire import AuthRequest, AuthResponse, ChatSendResponse, ChatSendToOne
 from im_threads import IMClient, IMError, IMErrorCode

@@ -19,11 +19,10 @@ from adapters.threads_kit import (
     client_of,
     nothing_left,
     plain,
-    server_tls,
-    trusting,
     until,
     within,
 )
+from adapters.tls_kit import server_tls, trusting
 from im_threads import IMError
 from im_threads.loop import Loop
 from im_threads.opening import Opening

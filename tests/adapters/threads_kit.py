@@ -39,7 +39,6 @@ _M = TypeVar("_M", bound=Message)
 _T = TypeVar("_T")
 #: A test that takes longer hangs, in seconds.
 LONGEST = 60.0
-CERTIFICATE = Path(__file__).parent / "certs" / "localhost.pem"
 Script = Callable[["Connection"], None]
 
 
@@ -326,18 +325,6 @@ def drop(connection: Connection) -> None:
     """A peer that resets the connection instead of answering the request."""
     connection.requested()
     connection.reset()
-
-
-def server_tls() -> ssl.SSLContext:
-    """What a TLS peer has."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(CERTIFICATE)
-    return context
-
-
-def trusting() -> ssl.SSLContext:
-    """What a client needs to trust it."""
-    return ssl.create_default_context(cafile=str(CERTIFICATE))
 
 
 def config(url: str, **more: Any) -> ClientConfig:

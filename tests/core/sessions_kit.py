@@ -60,6 +60,14 @@ class Http(Driver):
         self.do(inp.SessionCall(ref=ref, op=op, **params))
         return ref
 
+    def ask_about(self, op: SessionOp, number: int) -> int:
+        """Any call, about the book, or the session, of that number; the ref."""
+        if op is SessionOp.GET_CURRENT:
+            return self.ask(op)
+        if op is SessionOp.HISTORY:
+            return self.ask(op, session_id=number)
+        return self.ask(op, **(THREE | {"book_id": number}))
+
     @property
     def http(self) -> act.CallHttp:
         """The last call."""

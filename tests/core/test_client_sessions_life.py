@@ -307,12 +307,7 @@ def _play(d: Http, asked: dict[int, float], what: str, one: Any, two: Any) -> No
         - d.answered
     )
     if what == "ask":
-        params: dict[str, Any] = THREE | {"book_id": two}
-        if one is SessionOp.GET_CURRENT:
-            params = {}
-        elif one is SessionOp.HISTORY:
-            params = {"session_id": two}
-        asked[d.ask(one, **params)] = d.now
+        asked[d.ask_about(one, two)] = d.now
     elif what == "answer" and waiting:
         d.answered.add(waiting[0])
         d.do(inp.HttpAnswered(request=waiting[0], status=one, body=BODIES[two]))

@@ -451,12 +451,7 @@ def test_every_call_ends_once_and_in_time_whichever_way_it_goes(
 def _play(d: Linked, asked: dict[int, float], what: str, one: Any, two: int) -> None:
     core = d.core
     if what == "ask":
-        params: dict[str, Any] = THREE | {"book_id": two}
-        if one is SessionOp.GET_CURRENT:
-            params = {}
-        elif one is SessionOp.HISTORY:
-            params = {"session_id": two}
-        asked[d.ask(one, **params)] = d.now
+        asked[d.ask_about(one, two)] = d.now
     elif what == "answer" and d.requests() and core.login.state == "authenticated":
         d.respond(VO, one, to=two % len(d.requests()))
     elif what == "http" and d.of(act.CallHttp):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import ssl
-from pathlib import Path
 
 import pytest
 
 from adapters.adapter_kit import run
+from adapters.tls_kit import server_tls, trusting
 from im_proto.errors import IMErrorCode
 from interop.sessions_kit import TOKEN, both, ours
 from peers.session_server import (
@@ -23,8 +22,6 @@ from peers.session_server import (
     says,
     writes,
 )
-
-CERTIFICATE = Path(__file__).parents[1] / "adapters" / "certs" / "localhost.pem"
 
 
 @both
@@ -138,12 +135,9 @@ async def test_a_token_function_that_raises_is_the_cause(kind: str) -> None:
 @both
 @run
 async def test_https_uses_the_clients_own_trust(kind: str) -> None:
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(CERTIFICATE)
-    trusting = ssl.create_default_context(cafile=str(CERTIFICATE))
-    with SessionServer(tls=tls) as server:
+    with SessionServer(tls=server_tls()) as server:
         url = f"wss://localhost:{server.port}/ws"
-        async with ours(kind, server, ws_url=url, ssl_context=trusting) as client:
+        async with ours(kind, server, ws_url=url, ssl_context=trusting()) as client:
             assert (await client.get_or_create()).active
         async with ours(kind, server, ws_url=url) as client:
             error = await client.error("add_session", 5, 1, 2)

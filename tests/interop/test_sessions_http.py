@@ -11,14 +11,15 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from adapters.tls_kit import server_tls, trusting
 from im_proto.client.actions import CallHttp
 from im_proto.client.inputs import HttpAnswered, HttpFailed
 from im_runtime.http import HttpCalls, check_httpx
+from interop.sessions_kit import TOKEN
 from peers.session_server import (
     PATIENCE,
     Rules,
@@ -31,9 +32,6 @@ from peers.session_server import (
     trickles,
     writes,
 )
-
-TOKEN = "token-of-ann"
-CERTIFICATE = Path(__file__).parents[1] / "adapters" / "certs" / "localhost.pem"
 
 
 def no_tls() -> ssl.SSLContext:
@@ -201,17 +199,10 @@ def test_silence_ends_with_the_timeout(server: SessionServer, bench: Bench) -> N
     assert "ReadTimeout" in answer.reason
 
 
-def server_tls() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(CERTIFICATE)
-    return context
-
-
 def test_https_is_trusted_by_the_context_that_is_given_and_no_other() -> None:
-    trusting = ssl.create_default_context(cafile=str(CERTIFICATE))
     with SessionServer(tls=server_tls()) as server:
         url = f"https://localhost:{server.port}/im/session/get?sessionId=1"
-        answer = Bench(lambda: trusting).answer(url)
+        answer = Bench(trusting).answer(url)
         assert isinstance(answer, HttpAnswered)
         assert answer.status == 200
         refused = Bench(ssl.create_default_context).answer(url)
@@ -221,10 +212,9 @@ def test_https_is_trusted_by_the_context_that_is_given_and_no_other() -> None:
 
 
 def test_a_call_over_tls_can_be_cancelled_too() -> None:
-    trusting = ssl.create_default_context(cafile=str(CERTIFICATE))
     with SessionServer(tls=server_tls()) as server:
         server.next(hangs)
-        bench = Bench(lambda: trusting)
+        bench = Bench(trusting)
         request = bench.start(f"https://localhost:{server.port}/", timeout=60.0)
         server.arrived(1)
         bench.calls.cancel(request)

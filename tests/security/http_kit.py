@@ -34,9 +34,13 @@ class Peer:
             self.writer.write(data)
             await self.writer.drain()
 
+    async def head(self) -> str:
+        """The first line and the headers of an answer."""
+        return (await self.reader.readuntil(b"\r\n\r\n")).decode()
+
     async def answer(self) -> tuple[int, dict[str, str], bytes]:
         """Status, headers, body."""
-        head = (await self.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        head = (await self.head()).split("\r\n")
         lines = (line.partition(": ") for line in head[1:] if line)
         headers = {name.lower(): value for name, _, value in lines}
         body = await self.reader.readexactly(int(headers.get("content-length", 0)))

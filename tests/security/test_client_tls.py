@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import im_runtime.net
-from adapters.threads_kit import CERTIFICATE, Connection, nothing_left, plain, server_tls
+from adapters.threads_kit import Connection, nothing_left, plain
+from adapters.tls_kit import CERTIFICATE, server_tls
 from core.test_framing_kit import answer
 from im_proto.client import actions as act
 from im_proto.client import events as ev

@@ -11,7 +11,8 @@ import tracemalloc
 
 import pytest
 
-from adapters.threads_kit import CERTIFICATE, Connection, Gone, nothing_left, plain
+from adapters.threads_kit import Connection, Gone, nothing_left, plain
+from adapters.tls_kit import CERTIFICATE
 from security.hostile_kit import ping
 from security.sockets_kit import ADAPTERS, against, attempt_at_first
 

@@ -9,7 +9,7 @@ import socket
 import ssl
 
 from adapters.adapter_kit import run
-from adapters.asyncio_engine import CERTIFICATE, trusting
+from adapters.tls_kit import CERTIFICATE, trusting
 from im_server.tls import server_context
 from security.attacks.peer import TEXT, envelope, frame
 from server.server_kit import running_server, token

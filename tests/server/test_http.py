@@ -3,62 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from adapters.adapter_kit import run
 from peers.plain_client import PlainClient
+from security.http_kit import HEALTH, UPGRADE
+from security.http_kit import peer as raw
 from server.server_kit import Running, running_server, token
 
-UPGRADE = (
-    b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-)
 #: Seconds for a head, and for a body.
 HASTY = 0.3
 SHORT: dict[str, Any] = {"handshake_timeout": HASTY, "partial_timeout": HASTY}
-HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
-
-
-class Raw:
-    """A TCP connection that says what it likes."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    async def say(self, data: bytes) -> None:
-        """Send it; a server that is gone already is no matter."""
-        with contextlib.suppress(ConnectionError):
-            self.writer.write(data)
-            await self.writer.drain()
-
-    async def head(self) -> str:
-        """The first line and the headers of an answer."""
-        return (await self.reader.readuntil(b"\r\n\r\n")).decode()
-
-    async def rest(self) -> bytes:
-        """All until the server is gone."""
-        try:
-            return await self.reader.read()
-        except ConnectionError:
-            return b""
-
-
-@contextlib.asynccontextmanager
-async def raw(server: Running) -> AsyncIterator[Raw]:
-    """Connect."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    try:
-        yield Raw(reader, writer)
-    finally:
-        writer.close()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
 
 
 async def works(server: Running) -> None:
@@ -85,7 +43,7 @@ async def test_a_head_that_comes_a_byte_at_a_time_is_dropped_at_the_deadline(
                 await asyncio.sleep(HASTY / 10)
 
         dripping = asyncio.create_task(trickle())
-        assert await peer.rest() == b""
+        assert await peer.end() == b""
         dripping.cancel()
         assert HASTY * 0.9 <= time.monotonic() - began < HASTY + 2
         await works(server)
@@ -98,7 +56,7 @@ async def test_the_second_head_on_a_connection_has_a_deadline_too() -> None:
         assert (await peer.head()).startswith("HTTP/1.1 200 ")
         began = time.monotonic()
         await peer.say(HEALTH)
-        await peer.rest()
+        await peer.end()
         assert HASTY * 0.9 <= time.monotonic() - began < HASTY + 2
         await works(server)
 
@@ -122,7 +80,7 @@ async def test_a_byte_after_the_answer_holds_no_connection_for_ever(
         await peer.say(request_)
         assert (await peer.head()).startswith("HTTP/1.1 ")
         await peer.say(more)
-        await peer.rest()
+        await peer.end()
         await works(server)
 
 
@@ -145,7 +103,7 @@ async def test_a_head_that_is_too_big_is_dropped(piece: int, start: bytes) -> No
         for _ in range(0, 100_000, piece):
             await peer.say(b"x" * piece)
         await peer.say(b"\r\n\r\n")
-        assert b"101" not in await peer.rest()
+        assert b"101" not in await peer.end()
         await works(server)
 
 
@@ -192,7 +150,7 @@ async def test_an_upgrade_is_answered_the_same_on_a_new_connection_and_on_a_used
 async def test_a_websocket_at_another_path_is_404_and_says_where_it_is(path: str) -> None:
     async with running_server() as server, raw(server) as peer:
         await peer.say(UPGRADE.replace(b"/ws", path.encode(), 1) + b"\r\n")
-        answer = (await peer.rest()).decode()
+        answer = (await peer.end()).decode()
         assert answer.startswith("HTTP/1.1 404 ") and "/ws" in answer
         await works(server)
 
@@ -201,7 +159,7 @@ async def test_a_websocket_at_another_path_is_404_and_says_where_it_is(path: str
 async def test_no_websocket_at_its_path_is_no_success() -> None:
     async with running_server() as server, raw(server) as peer:
         await peer.say(b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        assert (await peer.rest()).startswith(b"HTTP/1.1 404 ")
+        assert (await peer.end()).startswith(b"HTTP/1.1 404 ")
 
 
 @pytest.mark.parametrize(
@@ -223,7 +181,7 @@ async def test_no_websocket_at_its_path_is_no_success() -> None:
 async def test_junk_is_refused_and_harms_nobody(junk: bytes) -> None:
     async with running_server(**SHORT) as server, raw(server) as peer:
         await peer.say(junk)
-        answer = await peer.rest()
+        answer = await peer.end()
         assert answer == b"" or answer.startswith(b"HTTP/1.1 4"), answer
         await works(server)
 
@@ -249,6 +207,6 @@ async def test_one_address_may_have_so_many_connections_and_no_more() -> None:
             assert (await client.login())["code"] == 0
             async with raw(server) as third:
                 await third.say(HEALTH + b"\r\n")
-                assert await third.rest() == b""
+                assert await third.end() == b""
         for _ in range(3):
             await works(server)  # each that left has made room

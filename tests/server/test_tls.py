@@ -22,7 +22,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from adapters.adapter_kit import run, until
-from adapters.asyncio_engine import CERTIFICATE, trusting
+from adapters.tls_kit import CERTIFICATE, trusting
 from im_asyncio import ClientConfig, IMClient
 from im_server import IMServer, JWTAuthenticator
 from im_server.app import _Server, listen, url_of
